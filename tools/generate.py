@@ -1,0 +1,62 @@
+"""Generates the stubs and the descriptor set from ``proto/``.
+
+Usage: ``python tools/generate.py [OUT]``, where ``OUT`` is a folder, by default ``generated``. With
+``--imports-only`` nothing is generated: Google's protos that ours import, from the installed
+``googleapis-common-protos``, are copied to ``.venv/proto`` for ``buf``, which reads folders of its workspace only.
+"""
+
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+
+from google.api import http_pb2
+from grpc_tools import protoc
+
+GOOGLEAPIS = Path(http_pb2.__file__).parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = [str(path.relative_to(ROOT / "proto")) for path in sorted((ROOT / "proto").rglob("*.proto"))]
+GOOGLE_PROTOS = (
+    "google/api/annotations.proto",
+    "google/api/field_behavior.proto",
+    "google/api/http.proto",
+    "google/api/httpbody.proto",
+    "google/rpc/status.proto",
+)
+ALSO_IN_DESCRIPTOR_SET = "google/rpc/error_details.proto"
+"""Errors carry these messages in an ``Any``: without their descriptors Envoy can't print them as JSON."""
+
+
+def main(out: Path) -> None:
+    """Write everything below ``out``, replacing what is there."""
+    builtins = Path(str(resources.files("grpc_tools"))) / "_proto"
+    includes = [f"-I{ROOT / 'proto'}", f"-I{GOOGLEAPIS}", f"-I{builtins}"]
+    shutil.rmtree(out / "imageservice", ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    stubs = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    run([*includes, *stubs, *SOURCES])
+    descriptors = f"--descriptor_set_out={out / 'imageservice.binpb'}"
+    run([*includes, descriptors, "--include_imports", "--include_source_info", *SOURCES, ALSO_IN_DESCRIPTOR_SET])
+    for package in (out / "imageservice", out / "imageservice" / "v1"):
+        (package / "__init__.py").touch()
+
+
+def run(arguments: list[str]) -> None:
+    """Run protoc, and end with its exit code when it fails."""
+    if code := protoc.main(["protoc", *arguments]):
+        sys.exit(code)
+
+
+def copy_imports() -> None:
+    """Copy the protos that ours import to where ``buf.yaml`` names them."""
+    for name in GOOGLE_PROTOS:
+        target = ROOT / ".venv" / "proto" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(GOOGLEAPIS / name, target)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--imports-only"]:
+        copy_imports()
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "generated")
