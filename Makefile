@@ -1,0 +1,65 @@
+# Limner. `make help` lists the targets; every one of them sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCK := requirements.lock
+# The commit whose contract must not be broken.
+AGAINST ?= HEAD
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check lint types imports proto proto-lint bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## Make the virtual environment with all that running and testing need
+
+$(READY): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Limner needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python tools/generate.py --imports-only
+	@touch $@
+
+demo: $(READY) ## Generate, edit and upscale pictures with the embedded models, over REST and gRPC
+	@$(BIN)/python tools/demo.py
+
+run: $(READY) ## Run the service until Ctrl-C, with a token and example calls
+	@$(BIN)/python tools/demo.py --stay
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: lint types imports proto-lint test ## Run all linters and the tests
+
+lint: $(READY) ## Check style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## Check types
+	@$(BIN)/mypy
+
+imports: $(READY) ## Check which room may import which
+	@$(BIN)/lint-imports
+
+proto: $(READY) ## Generate the stubs and the descriptor set from proto/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/generate.py
+
+proto-lint: $(READY) ## Check the contract: its style, and that it breaks no client of the last commit's
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code proto
+	@git show $(AGAINST):generated/imageservice.binpb > $(VENV)/against.binpb
+	@$(BIN)/buf breaking proto --against $(VENV)/against.binpb
+
+bench: $(READY) ## Measure, side by side in one run
+	@$(BIN)/python -m benchmarks
+
+lock: ## Write the lock file anew
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --all-extras --group dev --output-file $(LOCK) pyproject.toml
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

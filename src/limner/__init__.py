@@ -1,0 +1,1 @@
+"""Limner: an image-generation service."""

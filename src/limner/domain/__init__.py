@@ -1,0 +1,1 @@
+"""The facts and rules of image generation. Pure: the standard library only."""

@@ -1,0 +1,168 @@
+"""The errors that callers may see, as facts; the transport maps them in ``rpc/status.py``, once.
+
+    LimnerError
+    ├── InvalidFieldError          a request has wrong fields; all of them at once
+    ├── ContentRejectedError       the provider refuses the prompt or a picture
+    ├── CredentialsMissingError    no access token
+    ├── CredentialsInvalidError    an access token that is not accepted
+    ├── PermissionDeniedError      not a member, or not the owner
+    ├── ImageNotFoundError         no such image in this workspace
+    ├── GenerationNotFoundError    no such generation in this workspace
+    ├── GenerationCancelledError   somebody cancelled the generation that was waited for
+    ├── OverloadedError            too much in flight; try again later
+    ├── ProviderUnavailableError   the model is down or answers nonsense
+    ├── StorageUnavailableError    the blob store is down
+    ├── DatabaseUnavailableError   the database is down
+    ├── ProviderMisconfiguredError the provider rejects our credentials, or they are missing
+    ├── InterruptedTaskError       the service stops, or stopped, before the task was done
+    └── InternalError              a bug
+
+Messages are written for callers: nothing internal, no prompt, no key.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One wrong field, by its JSON name, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class LimnerError(Exception):
+    """A fact that a caller is told. ``reason`` is a value of ``ErrorReason`` in the contract."""
+
+    reason: ClassVar[str]
+    default_message: ClassVar[str] = ""
+
+    def __init__(self, message: str = "", *, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message or self.default_message)
+        self.metadata: Mapping[str, str] = metadata or {}
+
+    @property
+    def message(self) -> str:
+        """What the caller reads."""
+        return str(self)
+
+
+class InvalidFieldError(LimnerError):
+    """A request has wrong fields; ``violations`` holds all of them."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, violations: Iterable[FieldViolation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(f"{each.field}: {each.description}" for each in self.violations))
+
+
+class ContentRejectedError(LimnerError):
+    """The provider refuses the prompt or a picture. Asking again does not help."""
+
+    reason = "CONTENT_REJECTED"
+    default_message = "The provider refuses this prompt or picture."
+
+
+class CredentialsMissingError(LimnerError):
+    """The call carries no access token."""
+
+    reason = "CREDENTIALS_MISSING"
+    default_message = "This call needs an access token: authorization: Bearer <token>."
+
+
+class CredentialsInvalidError(LimnerError):
+    """The call carries an access token that is not accepted."""
+
+    reason = "CREDENTIALS_INVALID"
+    default_message = "The access token is not accepted."
+
+
+class PermissionDeniedError(LimnerError):
+    """The caller may not do this."""
+
+    reason = "PERMISSION_DENIED"
+    default_message = "You may not do this."
+
+
+class ImageNotFoundError(LimnerError):
+    """No such image in this workspace."""
+
+    reason = "IMAGE_NOT_FOUND"
+    default_message = "There is no such image in this workspace."
+
+
+class GenerationNotFoundError(LimnerError):
+    """No such generation in this workspace."""
+
+    reason = "GENERATION_NOT_FOUND"
+    default_message = "There is no such generation in this workspace."
+
+
+class GenerationCancelledError(LimnerError):
+    """The generation was cancelled before it ended."""
+
+    reason = "GENERATION_CANCELLED"
+    default_message = "The generation was cancelled."
+
+
+class OverloadedError(LimnerError):
+    """Too much is in flight. Nothing was done; ``retry_after_s`` says when to try again, in seconds."""
+
+    reason = "OVERLOADED"
+    default_message = "Too much is in flight. Try again later."
+
+    def __init__(self, message: str = "", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ProviderUnavailableError(LimnerError):
+    """The model is down, too slow, or answers nonsense."""
+
+    reason = "PROVIDER_UNAVAILABLE"
+    default_message = "The model is not available now."
+
+
+class StorageUnavailableError(LimnerError):
+    """The blob store is down or full."""
+
+    reason = "STORAGE_UNAVAILABLE"
+    default_message = "The storage is not available now."
+
+
+class DatabaseUnavailableError(LimnerError):
+    """The database is down or does not answer in time."""
+
+    reason = "DATABASE_UNAVAILABLE"
+    default_message = "The database is not available now."
+
+
+class ProviderMisconfiguredError(LimnerError):
+    """The operator's credentials for the provider are missing, refused or out of credit."""
+
+    reason = "PROVIDER_MISCONFIGURED"
+    default_message = "The model is not set up correctly. Tell the operator."
+
+
+class InterruptedTaskError(LimnerError):
+    """The service stops, or stopped, before the task was done."""
+
+    reason = "INTERRUPTED"
+    default_message = "The service stopped before this was done. Try again."
+
+
+class InternalError(LimnerError):
+    """A bug. The caller learns the request's id, the log has the rest."""
+
+    reason = "INTERNAL"
+    default_message = "Something went wrong inside the service."
+
+
+def leaves(root: type[LimnerError] = LimnerError) -> Iterable[type[LimnerError]]:
+    """Yield every error that can be raised."""
+    for child in root.__subclasses__():
+        yield child
+        yield from leaves(child)

@@ -1,0 +1,68 @@
+"""What a model can do, and whether a task fits it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from limner.domain import limits
+from limner.domain.errors import FieldViolation
+from limner.domain.image import OutputFormat
+from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Operation, Task, UpscaleTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCapabilities:
+    """One entry of the catalogue."""
+
+    id: str
+    description: str
+    operations: tuple[Operation, ...]
+    aspect_ratios: tuple[str, ...] = tuple(ASPECT_RATIOS)
+    """What it can draw; ``auto`` among them when edits may keep their input's shape."""
+    output_formats: tuple[OutputFormat, ...] = tuple(OutputFormat)
+    max_images: int = limits.MAX_IMAGES_PER_TASK
+    max_input_images: int = 0
+    upscale_factors: tuple[int, ...] = ()
+    max_prompt_chars: int = limits.MAX_PROMPT_CHARS
+    seeds: bool = False
+    """Whether a seed reproduces a picture."""
+    price_usd: Decimal | None = None
+    """Per picture; ``None`` when unknown."""
+    local: bool = False
+    """Made on this machine: free to stop, so a caller who leaves before the end stops it."""
+    retires: date | None = None
+
+    def violations(self, task: Task) -> Iterator[FieldViolation]:
+        """Yield what of the task this model can't do, naming the field and what it can do."""
+        if task.operation not in self.operations:
+            yield FieldViolation("modelId", f"{self.id} can {_listed(self.operations)}, not {task.operation}")
+            return
+        yield from _unless_in("outputFormat", task.output_format, self.output_formats)
+        if isinstance(task, UpscaleTask):
+            yield from _unless_in("upscaleFactor", task.upscale_factor, self.upscale_factors)
+            return
+        yield from _unless_in("aspectRatio", task.aspect_ratio, self._ratios_for(task))
+        if task.num_images > self.max_images:
+            yield FieldViolation("numImages", f"{self.id} makes at most {self.max_images}")
+        if len(task.prompt) > self.max_prompt_chars:
+            yield FieldViolation("prompt", f"{self.id} takes at most {self.max_prompt_chars} characters")
+        if task.seed is not None and not self.seeds:
+            yield FieldViolation("seed", f"{self.id} has no seeds")
+        if isinstance(task, EditTask) and len(task.image_ids) > self.max_input_images:
+            yield FieldViolation("imageIds", f"{self.id} takes at most {self.max_input_images} images")
+
+    def _ratios_for(self, task: Task) -> tuple[str, ...]:
+        if isinstance(task, EditTask):
+            return self.aspect_ratios
+        return tuple(ratio for ratio in self.aspect_ratios if ratio != AUTO_ASPECT_RATIO)
+
+
+def _unless_in(field: str, value: object, allowed: Iterable[object]) -> Iterator[FieldViolation]:
+    allowed = tuple(allowed)
+    if value not in allowed:
+        yield FieldViolation(field, f"must be one of {_listed(allowed)}")
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)

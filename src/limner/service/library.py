@@ -1,0 +1,121 @@
+"""The pictures of a workspace: bringing one's own, looking, listing, deleting."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from limner.domain import limits
+from limner.domain.errors import FieldViolation, ImageNotFoundError, InvalidFieldError, LimnerError
+from limner.domain.identifiers import is_id, new_id
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
+from limner.domain.usage import Usage
+from limner.service import policy
+from limner.service.caller import Caller
+from limner.service.ports import BlobNotFoundError, InvalidPictureError
+from limner.service.run import Stores, digest
+
+log = logging.getLogger(__name__)
+
+PURGE_INTERVAL_S = 60.0
+_PURGE_BATCH = 100
+
+
+class ImageLibrary:
+    """The image calls."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def upload(self, caller: Caller, workspace_id: str, data: bytes) -> Image:
+        """Keep a caller's own picture: its bytes first, then the row that shows them."""
+        if len(data) > limits.MAX_UPLOAD_BYTES:
+            raise _wrong_picture(f"must have at most {limits.MAX_UPLOAD_BYTES:,} bytes, has {len(data):,}")
+        try:
+            info = await self._stores.codec.verify(data)
+        except InvalidPictureError as error:
+            raise _wrong_picture(str(error)) from error
+        now = self._stores.clock()
+        image = Image(
+            id=new_id(),
+            workspace_id=workspace_id,
+            created_by_user_id=caller.user_id,
+            width=info.width,
+            height=info.height,
+            size_bytes=len(data),
+            format=info.format,
+            sha256=await digest(data),
+            created_at=now,
+            updated_at=now,
+        )
+        await self._stores.blobs.put(image.id, data, image.format.content_type)
+        await self._stores.repository.add_image(image)
+        return image
+
+    async def image(self, workspace_id: str, image_id: str) -> Image:
+        """Return the facts about an image."""
+        image = await self._stores.repository.image(workspace_id, image_id) if is_id(image_id) else None
+        if image is None:
+            raise ImageNotFoundError
+        return image
+
+    async def images(self, workspace_id: str, where: ImageFilter, after: Cursor | None, limit: int) -> ImagePage:
+        """Return a page of images, newest first."""
+        return await self._stores.repository.list_images(workspace_id, where, after, limit)
+
+    async def delete(self, caller: Caller, workspace_id: str, image_id: str) -> None:
+        """Delete an image, and the bytes that nothing needs any longer."""
+        image = await self.image(workspace_id, image_id)
+        policy.require_creator_or_admin(caller, image)
+        unneeded = await self._stores.repository.delete_image(workspace_id, image_id, self._stores.clock())
+        try:
+            await self._purge(unneeded)
+        except LimnerError as error:
+            log.warning("bytes of deleted images are purged later", extra={"reason": error.reason})
+
+    async def content(self, workspace_id: str, image_id: str, generation_id: str) -> tuple[Image, AsyncIterator[bytes]]:
+        """Return an image and its bytes; with a generation, an image that it started from, even a deleted one."""
+        image = await self._readable(workspace_id, image_id, generation_id)
+        return image, self._bytes_of(image)
+
+    async def usage(self, workspace_id: str) -> Usage:
+        """Return what the workspace used in the running month."""
+        return await self._stores.repository.usage(workspace_id, f"{self._stores.clock():%Y-%m}")
+
+    async def keep_purging(self) -> None:
+        """Delete, again and again, the bytes that a crash or an outage left behind. Never returns."""
+        while True:
+            try:
+                while unneeded := await self._stores.repository.images_to_purge(_PURGE_BATCH):
+                    await self._purge(unneeded)
+            except LimnerError as error:
+                log.warning("deleted images are not purged", extra={"reason": error.reason})
+            await asyncio.sleep(PURGE_INTERVAL_S)
+
+    async def _readable(self, workspace_id: str, image_id: str, generation_id: str) -> Image:
+        if not generation_id:
+            return await self.image(workspace_id, image_id)
+        known = is_id(image_id) and is_id(generation_id)
+        image = await self._stores.repository.input_image(workspace_id, generation_id, image_id) if known else None
+        if image is None:
+            raise ImageNotFoundError
+        return image
+
+    async def _bytes_of(self, image: Image) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stores.blobs.stream(image.id, limits.CONTENT_CHUNK_BYTES):
+                yield chunk
+        except BlobNotFoundError as error:
+            # Deleted since the row was read; a row without bytes is otherwise a fault for the sweeper.
+            log.warning("an image has no bytes", extra={"image_id": image.id})
+            raise ImageNotFoundError from error
+
+    async def _purge(self, image_ids: tuple[str, ...]) -> None:
+        """Delete the bytes first, so that a crash between leaves a mark to purge again."""
+        for image_id in image_ids:
+            await self._stores.blobs.delete(image_id)
+        if image_ids:
+            await self._stores.repository.mark_purged(image_ids)
+
+
+def _wrong_picture(problem: str) -> InvalidFieldError:
+    return InvalidFieldError([FieldViolation("picture", problem)])

@@ -1,0 +1,290 @@
+"""What the service needs from the outside. Each docstring is the contract that every adapter keeps.
+
+All methods run on the event loop and never block it. An adapter turns the errors of its vendor
+into those of ``limner.domain.errors`` at its edge (``raise … from error``).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, OutputFormat
+from limner.domain.model import ModelCapabilities
+from limner.domain.task import Generation, MissingPicture, Task
+from limner.domain.usage import Usage
+from limner.service.caller import Caller
+
+
+class BlobNotFoundError(Exception):
+    """There are no bytes under this key."""
+
+
+class BlobExistsError(Exception):
+    """There are other bytes under this key already."""
+
+
+class BlobStore(Protocol):
+    """Keeps the bytes of pictures under their ids. A key is 32 hexadecimal digits, never a caller's words.
+
+    Every method raises ``StorageUnavailableError`` when the store is down, full or too slow.
+    """
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Keep ``data``; when this returns, it survives a crash, and no reader ever sees a part of it.
+
+        Putting the same bytes again is allowed; other bytes raise ``BlobExistsError`` and change nothing.
+        """
+
+    async def read(self, key: str) -> bytes:
+        """Return the whole, at most ``limits.MAX_STORED_BYTES``, or raise ``BlobNotFoundError``."""
+
+    def stream(self, key: str, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes in order in parts of at most ``chunk_bytes``, not faster than they are taken.
+
+        Raises ``BlobNotFoundError`` before the first part.
+        """
+
+    async def delete(self, key: str) -> None:
+        """Forget the bytes. Forgetting what is not there is fine."""
+
+    async def check(self) -> None:
+        """Return when the store can be reached and written to; else raise ``StorageUnavailableError``."""
+
+    async def close(self) -> None:
+        """Release what the store holds. Nothing is called afterwards."""
+
+
+class Repository(Protocol):
+    """Keeps the facts. Every method is one transaction, and raises ``DatabaseUnavailableError`` when it can't be.
+
+    Images that were deleted are shown by no method but ``generation`` (as inputs) and ``input_image``.
+    """
+
+    async def add_image(self, image: Image) -> None:
+        """Keep an uploaded image."""
+
+    async def image(self, workspace_id: str, image_id: str) -> Image | None:
+        """Return the image, or ``None``."""
+
+    async def images(self, workspace_id: str, image_ids: Sequence[str]) -> tuple[Image, ...]:
+        """Return those of the images that exist, in the order asked for."""
+
+    async def list_images(self, workspace_id: str, where: ImageFilter, after: Cursor | None, limit: int) -> ImagePage:
+        """Return up to ``limit`` images, newest first (``created_at``, then ``id``, both descending)."""
+
+    async def delete_image(self, workspace_id: str, image_id: str, at: datetime) -> tuple[str, ...]:
+        """Delete the image, and return the ids of all images whose bytes nothing needs any longer.
+
+        Bytes are needed by an image that is not deleted, and by a generation that started from them and
+        is running or has an image that is not deleted. Deleting what is deleted already returns nothing.
+        """
+
+    async def images_to_purge(self, limit: int) -> tuple[str, ...]:
+        """Return ids of deleted images whose bytes nothing needs and that were not yet purged."""
+
+    async def mark_purged(self, image_ids: Sequence[str]) -> None:
+        """Note that the bytes of these deleted images are gone."""
+
+    async def start_generation(self, generation: Generation, worker_id: str, lease_until: datetime) -> None:
+        """Keep a running generation and its inputs, leased to a worker.
+
+        Raises ``ImageNotFoundError`` and keeps nothing when an input is not there, or not any longer: a
+        deletion at the same moment either comes first, or sees that the bytes are needed.
+        """
+
+    async def record_provider_job(self, generation_id: str, provider_job_id: str) -> None:
+        """Keep the id by which the provider knows the generation."""
+
+    async def finish_generation(self, generation: Generation, cost_micros: int) -> bool:
+        """Keep the final state, the images and the month's usage, all at once.
+
+        ``cost_micros`` is what the images cost, in millionths of a US dollar; they count for the month (UTC)
+        of the generation's ``updated_at``. Returns ``False`` and keeps nothing when the generation is not
+        running any longer: then nobody may show its images.
+        """
+
+    async def generation(self, workspace_id: str, generation_id: str) -> Generation | None:
+        """Return the generation with its images and inputs, or ``None``.
+
+        Its inputs are those that ``input_image`` would return.
+        """
+
+    async def input_image(self, workspace_id: str, generation_id: str, image_id: str) -> Image | None:
+        """Return a picture that the generation started from, even a deleted one, or ``None``.
+
+        A generation whose images are all deleted has no inputs to show any longer, nor has one that ended
+        without any: their bytes may be gone.
+        """
+
+    async def renew_leases(self, worker_id: str, lease_until: datetime) -> None:
+        """Lease all running generations of the worker for longer."""
+
+    async def lapsed_generations(self, now: datetime, limit: int) -> tuple[Generation, ...]:
+        """Return running generations whose lease has ended: their worker is gone."""
+
+    async def usage(self, workspace_id: str, month: str) -> Usage:
+        """Return what the workspace used in a month, such as ``2026-11`` (UTC)."""
+
+    async def check(self) -> None:
+        """Return when the database answers and has the newest schema; else raise."""
+
+    async def close(self) -> None:
+        """Release all connections. Nothing is called afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureInfo:
+    """What a look into a picture's bytes tells."""
+
+    format: OutputFormat
+    width: int
+    height: int
+
+
+class InvalidPictureError(Exception):
+    """The bytes are no picture that can be kept; the message says why in plain words."""
+
+
+class PictureCodec(Protocol):
+    """Looks into pictures and re-encodes them, off the event loop. Raises ``OverloadedError`` when too many wait."""
+
+    async def verify(self, data: bytes) -> PictureInfo:
+        """Decode the picture once, to its end, and tell what it is.
+
+        Raises ``InvalidPictureError`` for what is not exactly one whole, still PNG, JPEG or WebP picture
+        within ``limits.MAX_PIXELS`` and ``limits.MAX_EDGE_PIXELS``; size is checked before decoding.
+        """
+
+    async def convert(self, data: bytes, to: OutputFormat) -> bytes:
+        """Return the picture, which was verified, in another format; alpha becomes white in a JPEG."""
+
+    def close(self) -> None:
+        """Release threads. Nothing is called afterwards."""
+
+
+class InputPicture(Protocol):
+    """A picture that a task starts from. Its bytes are read only when the model is ready for them."""
+
+    @property
+    def image(self) -> Image:
+        """The facts: width, height, format, size."""
+
+    async def read(self) -> bytes:
+        """Return the bytes as stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a model is asked for. It fits the model's capabilities."""
+
+    task: Task
+    seed: int
+    """What the caller gave, or a random one. Picture ``i`` is made from ``seed + i``, modulo 2**32."""
+    inputs: tuple[InputPicture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadePicture:
+    """One picture that a model made."""
+
+    index: int
+    """Position among the asked pictures, from 0."""
+    data: bytes
+    seed: int | None = None
+    """The seed that makes this picture again, when the model has seeds."""
+    info: PictureInfo | None = None
+    """What ``data`` is, from a model that encoded it itself; ``None`` has it verified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSubmission:
+    """A request that the provider accepted before, perhaps when another worker made it."""
+
+    indexes: tuple[int, ...]
+    """The pictures that it asks for, by their position among the asked ones, from 0."""
+    provider_job_id: str
+    """What ``Submission.accepted`` was told."""
+
+
+class Submission(Protocol):
+    """One request that may cost money. Until one of these is called, nobody knows whether it was made."""
+
+    async def accepted(self, provider_job_id: str) -> None:
+        """Tell the provider's id of the work, before waiting for it; returns when the id is kept.
+
+        The id is all that ``ResumableModel`` gets back: up to 2,000 characters, with no secret in them.
+        """
+
+    async def void(self) -> None:
+        """Tell that surely nothing was bought: the provider was not reached, or refused the request."""
+
+
+class Job(Protocol):
+    """What a model tells while it works on one order. Called on the event loop only."""
+
+    def progress(self, fraction: float) -> None:
+        """Tell how much of the whole order is done, 0 to 1, as far as the model knows honestly."""
+
+    def preview(self, index: int, data: bytes, content_type: str) -> None:
+        """Show an early, rough form of a picture."""
+
+    async def submitting(self, indexes: Sequence[int]) -> "Submission":
+        """Tell, before a request that may cost money leaves, which pictures it asks for; returns when that is kept.
+
+        Once for each such request, a repeated one included. A model that buys nothing does not call it.
+        """
+
+    async def made(self, picture: MadePicture) -> None:
+        """Hand over a finished picture; returns when its bytes are kept. Any order of indexes."""
+
+    def missed(self, missing: MissingPicture) -> None:
+        """Tell that one picture will not come, and why."""
+
+    def describe(self, text: str) -> None:
+        """Pass on the provider's own words about the pictures."""
+
+
+class ImageModel(Protocol):
+    """A model that the operator configured."""
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What it can do."""
+
+    def unready_reason(self) -> str:
+        """Return why it can't work now, such as missing credentials, in plain words; empty when it can."""
+
+    async def run(self, order: Order, job: Job) -> None:
+        """Make the pictures, telling ``job`` of each one made or missed; return when all are accounted for.
+
+        Raises ``ContentRejectedError``, ``OverloadedError``, ``ProviderUnavailableError`` or
+        ``ProviderMisconfiguredError`` when no picture was made. Cancelling the call stops the work soon,
+        at the provider too where it can.
+        """
+
+    async def close(self) -> None:
+        """Release threads, processes and connections. Nothing is called afterwards."""
+
+
+class ResumableModel(ImageModel, Protocol):
+    """A model whose provider knows its work by an id, across restarts of ours."""
+
+    async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
+        """Go on waiting for work that was submitted before; otherwise as ``run``. Never submits."""
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Ask the provider to stop; return whether it may still bill."""
+
+
+class TokenVerifier(Protocol):
+    """Decides whether an access token is accepted."""
+
+    async def verify(self, token: str) -> Caller:
+        """Return who calls, or raise ``CredentialsInvalidError``, whose message says what is wrong with the token.
+
+        Raises ``ProviderUnavailableError`` when no keys are known to check it with: the token may be fine.
+        """
+
+    async def close(self) -> None:
+        """Release what the verifier holds. Nothing is called afterwards."""
