@@ -1,0 +1,1 @@
+"""Where the facts lie: SQLite or PostgreSQL."""

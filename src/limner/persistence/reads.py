@@ -1,0 +1,161 @@
+"""What shows facts: each a function of a connection in a transaction that sees one moment."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, String, bindparam, select, tuple_
+
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
+from limner.domain.task import Generation, GenerationState
+from limner.domain.usage import Usage
+from limner.persistence.rows import generation_from, image_from
+from limner.persistence.tables import UtcDateTime, generation_inputs, generations, images, live, running, usage_months
+from limner.persistence.writes import holding, unneeded
+
+_image = select(images).where(
+    images.c.id == bindparam("image_id"), images.c.workspace_id == bindparam("workspace_id"), live
+)
+_images = select(images).where(
+    images.c.id.in_(bindparam("ids", expanding=True)), images.c.workspace_id == bindparam("workspace_id"), live
+)
+_images_to_purge = select(images.c.id).where(unneeded).order_by(images.c.deleted_at).limit(bindparam("at_most"))
+_generation = select(generations).where(
+    generations.c.id == bindparam("generation_id"), generations.c.workspace_id == bindparam("workspace_id")
+)
+_lapsed_generations = (
+    select(generations)
+    .where(running, generations.c.lease_until < bindparam("now"))
+    .order_by(generations.c.lease_until, generations.c.id)
+    .limit(bindparam("at_most"))
+)
+_made_images = (
+    select(images)
+    .where(images.c.generation_id.in_(bindparam("ids", expanding=True)), live)
+    .order_by(images.c.generation_id, images.c.position)
+)
+_inputs = (
+    select(images, generation_inputs.c.generation_id.label("started_id"))
+    .join(generation_inputs, generation_inputs.c.image_id == images.c.id)
+    .where(generation_inputs.c.generation_id.in_(bindparam("ids", expanding=True)))
+    .order_by(generation_inputs.c.generation_id, generation_inputs.c.position)
+)
+_input_image = (
+    select(images)
+    .join(generation_inputs, generation_inputs.c.image_id == images.c.id)
+    .join(generations, generations.c.id == generation_inputs.c.generation_id)
+    .where(
+        generations.c.id == bindparam("generation_id"),
+        generations.c.workspace_id == bindparam("workspace_id"),
+        images.c.id == bindparam("image_id"),
+        holding,
+    )
+    .limit(1)
+)
+_usage = select(usage_months).where(
+    usage_months.c.workspace_id == bindparam("workspace_id"), usage_months.c.month == bindparam("of")
+)
+
+
+def image(connection: Connection, workspace_id: str, image_id: str) -> Image | None:
+    """Return an image that is not deleted."""
+    row = connection.execute(_image, {"image_id": image_id, "workspace_id": workspace_id}).one_or_none()
+    return image_from(row) if row else None
+
+
+def images_by_id(connection: Connection, workspace_id: str, image_ids: Sequence[str]) -> tuple[Image, ...]:
+    """Return those of the images that exist, in the order asked for."""
+    rows = connection.execute(_images, {"ids": list(set(image_ids)), "workspace_id": workspace_id})
+    found = {row.id: image_from(row) for row in rows}
+    return tuple(found[image_id] for image_id in image_ids if image_id in found)
+
+
+def image_page(
+    connection: Connection, workspace_id: str, where: ImageFilter, after: Cursor | None, limit: int
+) -> ImagePage:
+    """Return up to ``limit`` images, newest first; one more is looked for, to know whether a page follows."""
+    statement = page_statement(bool(where.generation_id), bool(where.created_by_user_id), after is not None)
+    rows = connection.execute(statement, page_parameters(workspace_id, where, after, limit + 1)).all()
+    page = tuple(image_from(row) for row in rows[:limit])
+    more = len(rows) > limit and page
+    return ImagePage(page, Cursor(page[-1].created_at, page[-1].id) if more else None)
+
+
+@functools.cache
+def page_statement(of_generation: bool, of_user: bool, continued: bool) -> Select[Any]:
+    """Return the query of a page. Each form walks one index, from the place where the page begins."""
+    statement = select(images).where(images.c.workspace_id == bindparam("workspace_id"), live)
+    if of_generation:
+        statement = statement.where(images.c.generation_id == bindparam("generation_id"))
+    if of_user:
+        statement = statement.where(images.c.created_by_user_id == bindparam("created_by_user_id"))
+    if continued:
+        place = tuple_(bindparam("created_at", type_=UtcDateTime), bindparam("image_id", type_=String))
+        statement = statement.where(tuple_(images.c.created_at, images.c.id) < place)
+    newest_first = images.c.created_at.desc(), images.c.id.desc()
+    return statement.order_by(*newest_first).limit(bindparam("at_most"))
+
+
+def page_parameters(workspace_id: str, where: ImageFilter, after: Cursor | None, limit: int) -> Mapping[str, Any]:
+    """Return what goes into ``page_statement``."""
+    parameters: dict[str, Any] = {"workspace_id": workspace_id, "at_most": limit}
+    if where.generation_id:
+        parameters["generation_id"] = where.generation_id
+    if where.created_by_user_id:
+        parameters["created_by_user_id"] = where.created_by_user_id
+    if after is not None:
+        parameters |= {"created_at": after.created_at, "image_id": after.image_id}
+    return parameters
+
+
+def images_to_purge(connection: Connection, limit: int) -> tuple[str, ...]:
+    """Return ids of deleted images whose bytes nothing needs, those deleted first ahead."""
+    return tuple(connection.scalars(_images_to_purge, {"at_most": limit}))
+
+
+def generation(connection: Connection, workspace_id: str, generation_id: str) -> Generation | None:
+    """Return a generation with its images and inputs."""
+    rows = connection.execute(_generation, {"generation_id": generation_id, "workspace_id": workspace_id}).all()
+    return next(iter(_assembled(connection, rows)), None)
+
+
+def lapsed_generations(connection: Connection, now: datetime, limit: int) -> tuple[Generation, ...]:
+    """Return running generations whose lease has ended, the longest lapsed first."""
+    rows = connection.execute(_lapsed_generations, {"now": now, "at_most": limit}).all()
+    return tuple(_assembled(connection, rows))
+
+
+def input_image(connection: Connection, workspace_id: str, generation_id: str, image_id: str) -> Image | None:
+    """Return a picture that a generation started from, as long as the generation needs it."""
+    key = {"workspace_id": workspace_id, "generation_id": generation_id, "image_id": image_id}
+    row = connection.execute(_input_image, key).one_or_none()
+    return image_from(row) if row else None
+
+
+def usage(connection: Connection, workspace_id: str, month: str) -> Usage:
+    """Return what a workspace used in a month; nothing was used in a month without a row."""
+    row = connection.execute(_usage, {"workspace_id": workspace_id, "of": month}).one_or_none()
+    if row is None:
+        return Usage(workspace_id=workspace_id, month=month)
+    return Usage(workspace_id=workspace_id, month=month, images_used=row.images, cost_used_micros=row.cost_micros)
+
+
+def _assembled(connection: Connection, rows: Sequence[Row[Any]]) -> list[Generation]:
+    """Return generations with what hangs on them: two more queries, however many there are."""
+    ids = {"ids": [row.id for row in rows]}
+    if not rows:
+        return []
+    made: defaultdict[str, list[Image]] = defaultdict(list)
+    for each in connection.execute(_made_images, ids):
+        made[each.generation_id].append(image_from(each))
+    inputs: defaultdict[str, list[Image]] = defaultdict(list)
+    for each in connection.execute(_inputs, ids):
+        inputs[each.started_id].append(image_from(each))
+    return [_with(row, made[row.id], inputs[row.id]) for row in rows]
+
+
+def _with(row: Row[Any], made: Sequence[Image], inputs: Sequence[Image]) -> Generation:
+    needs_inputs = row.state == GenerationState.RUNNING or made
+    return generation_from(row, made, [each.id for each in inputs], inputs if needs_inputs else ())

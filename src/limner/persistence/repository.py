@@ -1,0 +1,122 @@
+"""The facts in SQLite or PostgreSQL."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
+from limner.domain.task import Generation
+from limner.domain.usage import Usage
+from limner.persistence import reads, schema, writes
+from limner.persistence.engine import for_reading, open_engine, translated_errors
+from limner.persistence.writer import GroupCommitWriter
+from limner.service.executor import BoundedExecutor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqlRepository:
+    """Keeps the facts in a database whose schema is up to date: see ``schema.migrate``.
+
+    Holds up to ``readers`` + 1 connections; at most ``queue_length`` reads and as many writes wait,
+    more are refused with ``OverloadedError``. A write that raises ``DatabaseUnavailableError`` may
+    have been kept when the connection broke during the commit.
+    """
+
+    def __init__(self, url: str, *, readers: int = 4, queue_length: int = 4096) -> None:
+        self._engine = open_engine(url, connections=readers + 1)
+        self._for_reading = for_reading(self._engine)
+        self._writer = GroupCommitWriter(self._engine, queue_length=queue_length)
+        self._readers = BoundedExecutor("database-reader", threads=readers, queue=queue_length)
+
+    async def add_image(self, image: Image) -> None:
+        """Keep an uploaded image."""
+        await self._writer.run(writes.add_images, image)
+
+    async def image(self, workspace_id: str, image_id: str) -> Image | None:
+        """Return the image, or ``None``."""
+        return await self._read(reads.image, workspace_id, image_id)
+
+    async def images(self, workspace_id: str, image_ids: Sequence[str]) -> tuple[Image, ...]:
+        """Return those of the images that exist, in the order asked for."""
+        return await self._read(reads.images_by_id, workspace_id, image_ids)
+
+    async def list_images(self, workspace_id: str, where: ImageFilter, after: Cursor | None, limit: int) -> ImagePage:
+        """Return up to ``limit`` images, newest first."""
+        return await self._read(reads.image_page, workspace_id, where, after, limit)
+
+    async def delete_image(self, workspace_id: str, image_id: str, at: datetime) -> tuple[str, ...]:
+        """Delete the image, and return the ids of all images whose bytes nothing needs any longer."""
+        return await self._writer.run(writes.delete_images, writes.Deletion(workspace_id, image_id, at))
+
+    async def images_to_purge(self, limit: int) -> tuple[str, ...]:
+        """Return ids of deleted images whose bytes nothing needs and that were not yet purged."""
+        return await self._read(reads.images_to_purge, limit)
+
+    async def mark_purged(self, image_ids: Sequence[str]) -> None:
+        """Note that the bytes of these deleted images are gone."""
+        await self._writer.run(writes.mark_purged, writes.Purge(image_ids, datetime.now(UTC)))
+
+    async def start_generation(self, generation: Generation, worker_id: str, lease_until: datetime) -> None:
+        """Keep a running generation and its inputs, leased to a worker."""
+        await self._writer.run(writes.start_generations, writes.Start(generation, worker_id, lease_until))
+
+    async def record_provider_job(self, generation_id: str, provider_job_id: str) -> None:
+        """Keep the id by which the provider knows the generation."""
+        await self._writer.run(writes.record_provider_jobs, (generation_id, provider_job_id))
+
+    async def finish_generation(self, generation: Generation, cost_micros: int) -> bool:
+        """Keep the final state, the images and the month's usage, unless it ended before."""
+        return await self._writer.run(writes.finish_generations, writes.Finish(generation, cost_micros))
+
+    async def generation(self, workspace_id: str, generation_id: str) -> Generation | None:
+        """Return the generation with its images and inputs, or ``None``."""
+        return await self._read(reads.generation, workspace_id, generation_id)
+
+    async def input_image(self, workspace_id: str, generation_id: str, image_id: str) -> Image | None:
+        """Return a picture that the generation started from, even a deleted one, or ``None``."""
+        return await self._read(reads.input_image, workspace_id, generation_id, image_id)
+
+    async def renew_leases(self, worker_id: str, lease_until: datetime) -> None:
+        """Lease all running generations of the worker for longer."""
+        await self._writer.run(writes.renew_leases, writes.Renewal(worker_id, lease_until))
+
+    async def lapsed_generations(self, now: datetime, limit: int) -> tuple[Generation, ...]:
+        """Return running generations whose lease has ended."""
+        return await self._read(reads.lapsed_generations, now, limit)
+
+    async def usage(self, workspace_id: str, month: str) -> Usage:
+        """Return what the workspace used in a month."""
+        return await self._read(reads.usage, workspace_id, month)
+
+    async def check(self) -> None:
+        """Return when the database answers and has the newest schema."""
+        await self._read(schema.check)
+
+    async def close(self) -> None:
+        """Write what waits, and release all connections."""
+        await self._writer.close()
+        self._readers.close()
+        await asyncio.to_thread(self._engine.dispose)
+
+    async def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._readers.run(lambda: self._query(query, *args, **kwargs))
+
+    def _query(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with translated_errors():
+            try:
+                return self._query_once(query, *args, **kwargs)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            # The server ended the connection, as after its restart. The pool has let go of all of them.
+            return self._query_once(query, *args, **kwargs)
+
+    def _query_once(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._for_reading.begin() as connection:
+            return query(connection, *args, **kwargs)

@@ -1,0 +1,111 @@
+"""Domain objects as rows, and back."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row
+
+from limner.domain.image import Image, OutputFormat
+from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Operation
+
+
+def image_row(image: Image, position: int = 0) -> dict[str, Any]:
+    """Return the columns of an image that is new."""
+    return {
+        "id": image.id,
+        "workspace_id": image.workspace_id,
+        "created_by_user_id": image.created_by_user_id,
+        "generation_id": image.generation_id or None,
+        "position": position,
+        "prompt": image.prompt,
+        "model": image.model,
+        "parameters": dict(image.parameters),
+        "input_image_ids": image.input_image_ids,
+        "width": image.width,
+        "height": image.height,
+        "size_bytes": image.size_bytes,
+        "format": image.format.value,
+        "sha256": image.sha256,
+        "created_at": image.created_at,
+        "updated_at": image.updated_at,
+    }
+
+
+def image_from(row: Row[Any]) -> Image:
+    """Return the image of a row of ``images``."""
+    return Image(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        created_by_user_id=row.created_by_user_id,
+        generation_id=row.generation_id or "",
+        prompt=row.prompt,
+        model=row.model,
+        parameters=row.parameters,
+        input_image_ids=tuple(row.input_image_ids),
+        width=row.width,
+        height=row.height,
+        size_bytes=row.size_bytes,
+        format=OutputFormat(row.format),
+        sha256=row.sha256,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def generation_row(generation: Generation) -> dict[str, Any]:
+    """Return the columns of a generation, but for those that say who works on it."""
+    return {
+        "id": generation.id,
+        "workspace_id": generation.workspace_id,
+        "created_by_user_id": generation.created_by_user_id,
+        "operation": generation.operation.value,
+        "model": generation.model,
+        "prompt": generation.prompt,
+        "requested_images": generation.requested_images,
+        "created_at": generation.created_at,
+        **outcome_row(generation),
+    }
+
+
+def outcome_row(generation: Generation) -> dict[str, Any]:
+    """Return the columns of a generation that change when it ends."""
+    return {
+        "state": generation.state.value,
+        "missing": [asdict(missing) for missing in generation.missing],
+        "description": generation.description,
+        "failure": _failure_document(generation.failure),
+        "may_bill": generation.may_bill,
+        "updated_at": generation.updated_at,
+    }
+
+
+def generation_from(
+    row: Row[Any], images: Sequence[Image], input_image_ids: Sequence[str], inputs: Sequence[Image]
+) -> Generation:
+    """Return the generation of a row of ``generations``, and of what hangs on it."""
+    return Generation(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        created_by_user_id=row.created_by_user_id,
+        operation=Operation(row.operation),
+        model=row.model,
+        prompt=row.prompt,
+        requested_images=row.requested_images,
+        input_image_ids=tuple(input_image_ids),
+        state=GenerationState(row.state),
+        images=tuple(images),
+        inputs=tuple(inputs),
+        missing=tuple(MissingPicture(**missing) for missing in row.missing),
+        description=row.description,
+        failure=Failure(**row.failure) if row.failure else None,
+        may_bill=row.may_bill,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _failure_document(failure: Failure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {"reason": failure.reason, "message": failure.message, "metadata": dict(failure.metadata)}
