@@ -1,0 +1,1 @@
+"""What every call passes, from the outside in: access log, errors, authorisation."""

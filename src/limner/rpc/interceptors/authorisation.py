@@ -1,0 +1,46 @@
+"""Decides who calls and whether they may, before a handler sees the request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from limner.rpc.bearer import bearer_token
+from limner.domain import limits
+from limner.domain.errors import FieldViolation, InvalidFieldError, PermissionDeniedError
+from limner.rpc.call import Context, current_call
+from limner.rpc.interceptors.layer import Layer
+from limner.rpc.policies import POLICIES, Access
+from limner.service import policy
+from limner.service.ports import TokenVerifier
+
+
+class AuthorisationLayer(Layer):
+    """Checks the access token, and the membership in the workspace that the request names."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    @asynccontextmanager
+    async def around(self, request: Any, context: Context, method: str) -> AsyncIterator[None]:
+        """Let the call through, or raise why not."""
+        access = POLICIES.get(method)
+        if access is None:
+            raise PermissionDeniedError
+        if access is not Access.OPEN:
+            caller = await self._verifier.verify(bearer_token(_authorization(context)))
+            current_call().caller = caller
+            if access is Access.MEMBER:
+                policy.require_member(caller, request.workspace_id)
+                _check_workspace_id(request.workspace_id)
+        yield
+
+
+def _authorization(context: Context) -> list[str]:
+    return [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
+
+
+def _check_workspace_id(workspace_id: str) -> None:
+    """Refuse what no workspace is called, now that the caller is known to be allowed to ask."""
+    if not 1 <= len(workspace_id) <= limits.MAX_IDENTIFIER_CHARS or not workspace_id.isprintable():
+        problem = f"must have 1 to {limits.MAX_IDENTIFIER_CHARS} printable characters"
+        raise InvalidFieldError([FieldViolation("workspaceId", problem)])

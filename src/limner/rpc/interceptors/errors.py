@@ -1,0 +1,42 @@
+"""Turns what a handler raises into a status; the only place that does."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from limner.domain.errors import InternalError, LimnerError
+from limner.rpc.call import REQUEST_ID_KEY, Context, current_call
+from limner.rpc.interceptors.layer import Layer
+from limner.rpc.status import CODES, DETAILS_KEY, status_of
+
+log = logging.getLogger(__name__)
+
+
+class ErrorLayer(Layer):
+    """Answers our own errors by the table in ``status.py``, and any other as INTERNAL with the request's id."""
+
+    @asynccontextmanager
+    async def around(self, request: Any, context: Context, method: str) -> AsyncIterator[None]:
+        """Abort the call with the status of what was raised."""
+        try:
+            yield
+        except (aio.AbortError, asyncio.CancelledError):
+            raise
+        except LimnerError as error:
+            await _abort(context, error)
+        except Exception:
+            log.exception("a call failed", extra={"method": method})
+            await _abort(context, InternalError(metadata={"requestId": current_call().request_id}))
+
+
+async def _abort(context: Context, error: LimnerError) -> None:
+    status = status_of(error)
+    code: grpc.StatusCode = CODES[type(error)]
+    request_id = current_call().request_id
+    trailers = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, request_id))
+    await context.abort(code, status.message, trailers)

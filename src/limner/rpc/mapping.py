@@ -1,0 +1,238 @@
+"""Between protobuf messages and the domain. No decisions are made here."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeVar
+
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
+from imageservice.v1 import image_pb2, image_service_pb2
+
+from limner.domain import image, task, usage
+from limner.domain.errors import FieldViolation, InvalidFieldError
+from limner.domain.model import ModelCapabilities
+from limner.rpc.status import status_of_reason
+from limner.service import events
+from limner.service.drafts import TaskDraft
+
+TaskResponse = TypeVar(
+    "TaskResponse",
+    image_service_pb2.GenerateImagesResponse,
+    image_service_pb2.EditImagesResponse,
+    image_service_pb2.UpscaleImageResponse,
+)
+
+_STATES = {
+    task.GenerationState.RUNNING: image_pb2.Generation.RUNNING,
+    task.GenerationState.SUCCEEDED: image_pb2.Generation.SUCCEEDED,
+    task.GenerationState.FAILED: image_pb2.Generation.FAILED,
+    task.GenerationState.CANCELLED: image_pb2.Generation.CANCELLED,
+}
+_EPOCH_ORDINAL = datetime(1970, 1, 1).toordinal()
+
+
+def generate_draft(request: image_service_pb2.GenerateImagesRequest) -> TaskDraft:
+    """Read a generate request."""
+    return TaskDraft(
+        operation=task.Operation.GENERATE,
+        model_id=request.model_id,
+        prompt=request.prompt,
+        num_images=request.num_images if request.HasField("num_images") else None,
+        aspect_ratio=request.aspect_ratio,
+        output_format=request.output_format,
+        seed=request.seed if request.HasField("seed") else None,
+    )
+
+
+def edit_draft(request: image_service_pb2.EditImagesRequest) -> TaskDraft:
+    """Read an edit request."""
+    return TaskDraft(
+        operation=task.Operation.EDIT,
+        model_id=request.model_id,
+        prompt=request.prompt,
+        image_ids=tuple(request.image_ids),
+        num_images=request.num_images if request.HasField("num_images") else None,
+        aspect_ratio=request.aspect_ratio,
+        output_format=request.output_format,
+        seed=request.seed if request.HasField("seed") else None,
+    )
+
+
+def upscale_draft(request: image_service_pb2.UpscaleImageRequest) -> TaskDraft:
+    """Read an upscale request."""
+    return TaskDraft(
+        operation=task.Operation.UPSCALE,
+        model_id=request.model_id,
+        image_ids=(request.image_id,),
+        output_format=request.output_format,
+        upscale_factor=request.upscale_factor,
+    )
+
+
+def run_draft(request: image_service_pb2.RunTaskRequest) -> TaskDraft:
+    """Read the one task of the request; raise ``InvalidFieldError`` when there is none, or two workspaces."""
+    kind = request.WhichOneof("task")
+    if kind is None:
+        raise InvalidFieldError([FieldViolation("task", "one of generate, edit and upscale is required")])
+    inner: str = getattr(request, kind).workspace_id
+    if inner not in ("", request.workspace_id):
+        raise InvalidFieldError([FieldViolation(f"{kind}.workspaceId", "must be empty or as in the path")])
+    if kind == "generate":
+        return generate_draft(request.generate)
+    return edit_draft(request.edit) if kind == "edit" else upscale_draft(request.upscale)
+
+
+def task_response(response: type[TaskResponse], generation: task.Generation) -> TaskResponse:
+    """Write the answer of a task call."""
+    return response(
+        images=map(image_message, generation.images),
+        generation_id=generation.id,
+        description=generation.description,
+        detail=_detail(generation),
+    )
+
+
+def event_message(event: events.Event) -> image_service_pb2.RunTaskEvent:
+    """Write one event."""
+    message = image_service_pb2.RunTaskEvent
+    match event:
+        case events.Queued(generation_id):
+            return message(queued=message.Queued(generation_id=generation_id))
+        case events.Progress(fraction):
+            return message(progress=message.Progress(fraction=fraction))
+        case events.Preview(index, data, content_type):
+            return message(preview=message.Preview(index=index, data=data, content_type=content_type))
+        case events.Finished(finished):
+            return message(image=image_message(finished))
+        case events.Completed(generation):
+            return message(completed=generation_message(generation))
+
+
+def image_message(source: image.Image) -> image_pb2.Image:
+    """Write the facts about an image."""
+    path = f"/v1/workspaces/{source.workspace_id}/images/{source.id}/content"
+    return _image_message(source, path)
+
+
+def generation_message(source: task.Generation) -> image_pb2.Generation:
+    """Write a generation."""
+    failure = source.failure
+    return image_pb2.Generation(
+        generation_id=source.id,
+        workspace_id=source.workspace_id,
+        created_by_user_id=source.created_by_user_id,
+        operation=source.operation.value,
+        model=source.model,
+        prompt=source.prompt,
+        state=_STATES[source.state],
+        images=map(image_message, source.images),
+        input_images=(_input_message(source.id, each) for each in source.inputs),
+        description=source.description,
+        detail=_detail(source),
+        error=failure and status_of_reason(failure.reason, failure.message, failure.metadata),
+        may_bill=source.may_bill,
+        created_at=_timestamp(source.created_at),
+        updated_at=_timestamp(source.updated_at),
+    )
+
+
+def model_message(source: ModelCapabilities, unready_reason: str, default_for: Iterable[str]) -> image_pb2.Model:
+    """Write a model of the catalogue."""
+    return image_pb2.Model(
+        id=source.id,
+        description=source.description,
+        operations=(each.value for each in source.operations),
+        aspect_ratios=source.aspect_ratios,
+        output_formats=(each.value for each in source.output_formats),
+        max_images=source.max_images,
+        max_input_images=source.max_input_images,
+        upscale_factors=source.upscale_factors,
+        seeds=source.seeds,
+        max_prompt_chars=source.max_prompt_chars,
+        price_usd=None if source.price_usd is None else float(source.price_usd),
+        ready=not unready_reason,
+        unready_reason=unready_reason,
+        default_for=default_for,
+    )
+
+
+def usage_message(source: usage.Usage) -> image_pb2.Usage:
+    """Write what a workspace used."""
+    return image_pb2.Usage(
+        workspace_id=source.workspace_id,
+        month=source.month,
+        images=image_pb2.Usage.Images(used=source.images_used, reserved=source.images_reserved),
+        money=image_pb2.Usage.Money(
+            currency="USD",
+            used=source.cost_used_micros / 1_000_000,
+            reserved=source.cost_reserved_micros / 1_000_000,
+        ),
+    )
+
+
+def list_filter(request: image_service_pb2.ListImagesRequest) -> image.ImageFilter:
+    """Read which images a list shows."""
+    return image.ImageFilter(generation_id=request.generation_id, created_by_user_id=request.created_by_user_id)
+
+
+def content_message(data: bytes, content_type: str) -> HttpBody:
+    """Write a part of a picture."""
+    return HttpBody(content_type=content_type, data=data)
+
+
+def _input_message(generation_id: str, source: image.Image) -> image_pb2.Image:
+    path = f"/v1/workspaces/{source.workspace_id}/generations/{generation_id}/inputs/{source.id}/content"
+    return _image_message(source, path)
+
+
+def _image_message(source: image.Image, content_path: str) -> image_pb2.Image:
+    created_at = _timestamp(source.created_at)
+    updated_at = created_at if source.updated_at == source.created_at else _timestamp(source.updated_at)
+    return image_pb2.Image(
+        id=source.id,
+        generation_id=source.generation_id,
+        workspace_id=source.workspace_id,
+        created_by_user_id=source.created_by_user_id,
+        prompt=source.prompt,
+        model=source.model,
+        parameters=_struct(source.parameters),
+        input_image_ids=source.input_image_ids,
+        image_width=source.width,
+        image_height=source.height,
+        image_size=source.size_bytes,
+        created_at=created_at,
+        updated_at=updated_at,
+        links=image_pb2.Image.Links(content=content_path),
+    )
+
+
+def _struct(parameters: image.Parameters) -> Struct:
+    values = {
+        name: Value(string_value=value) if isinstance(value, str) else Value(number_value=value)
+        for name, value in parameters.items()
+    }
+    return Struct(fields=values)
+
+
+def _timestamp(at: datetime) -> Timestamp:
+    days = at.toordinal() - _EPOCH_ORDINAL
+    seconds = ((days * 24 + at.hour) * 60 + at.minute) * 60 + at.second
+    return Timestamp(seconds=seconds, nanos=at.microsecond * 1000)
+
+
+def _detail(generation: task.Generation) -> image_pb2.TaskDetail | None:
+    """Write the warning of a generation that made fewer images than asked; ``None`` when it made all or none."""
+    if not generation.missing or generation.state is not task.GenerationState.SUCCEEDED:
+        return None
+    made = generation.requested_images - len(generation.missing)
+    return image_pb2.TaskDetail(
+        code="PARTIAL_RESULT",
+        message=f"{made} of {generation.requested_images} images were made.",
+        requested_images=generation.requested_images,
+        created_images=made,
+        missing_images=(
+            image_pb2.TaskDetail.MissingImage(index=each.index, reason=each.reason, message=each.message)
+            for each in generation.missing
+        ),
+    )

@@ -1,0 +1,134 @@
+"""The calls: read the request, ask the service, write the answer."""
+
+from collections.abc import AsyncIterator
+
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.empty_pb2 import Empty
+from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
+
+from limner.domain import limits
+from limner.domain.errors import FieldViolation, InvalidFieldError
+from limner.domain.task import Operation
+from limner.rpc import mapping, page_token
+from limner.rpc.call import Context, current_call, current_caller
+from limner.service.catalogue import Catalogue
+from limner.service.library import ImageLibrary
+from limner.service.tasks import TaskRunner
+
+
+class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
+    """``imageservice.v1.ImageService``. Every call was authorised before it gets here."""
+
+    def __init__(self, tasks: TaskRunner, library: ImageLibrary, catalogue: Catalogue) -> None:
+        self._tasks = tasks
+        self._library = library
+        self._catalogue = catalogue
+
+    async def GenerateImages(
+        self, request: image_service_pb2.GenerateImagesRequest, context: Context
+    ) -> image_service_pb2.GenerateImagesResponse:
+        """Generate images from a prompt."""
+        draft = mapping.generate_draft(request)
+        generation = await self._tasks.run(current_caller(), request.workspace_id, draft)
+        return mapping.task_response(image_service_pb2.GenerateImagesResponse, generation)
+
+    async def EditImages(
+        self, request: image_service_pb2.EditImagesRequest, context: Context
+    ) -> image_service_pb2.EditImagesResponse:
+        """Edit existing images by a prompt."""
+        draft = mapping.edit_draft(request)
+        generation = await self._tasks.run(current_caller(), request.workspace_id, draft)
+        return mapping.task_response(image_service_pb2.EditImagesResponse, generation)
+
+    async def UpscaleImage(
+        self, request: image_service_pb2.UpscaleImageRequest, context: Context
+    ) -> image_service_pb2.UpscaleImageResponse:
+        """Make an image larger."""
+        draft = mapping.upscale_draft(request)
+        generation = await self._tasks.run(current_caller(), request.workspace_id, draft)
+        return mapping.task_response(image_service_pb2.UpscaleImageResponse, generation)
+
+    async def RunTask(
+        self, request: image_service_pb2.RunTaskRequest, context: Context
+    ) -> AsyncIterator[image_service_pb2.RunTaskEvent]:
+        """Run one task and tell how it goes."""
+        draft = mapping.run_draft(request)
+        async for event in self._tasks.events(current_caller(), request.workspace_id, draft):
+            yield mapping.event_message(event)
+
+    async def GetGeneration(
+        self, request: image_service_pb2.GetGenerationRequest, context: Context
+    ) -> image_pb2.Generation:
+        """Answer a generation."""
+        return mapping.generation_message(await self._tasks.generation(request.workspace_id, request.generation_id))
+
+    async def CancelGeneration(
+        self, request: image_service_pb2.CancelGenerationRequest, context: Context
+    ) -> image_pb2.Generation:
+        """Cancel a running generation."""
+        generation = await self._tasks.cancel(current_caller(), request.workspace_id, request.generation_id)
+        return mapping.generation_message(generation)
+
+    async def UploadImage(self, request: image_service_pb2.UploadImageRequest, context: Context) -> image_pb2.Image:
+        """Keep a picture of the caller's own."""
+        image = await self._library.upload(current_caller(), request.workspace_id, request.picture.data)
+        return mapping.image_message(image)
+
+    async def GetImage(self, request: image_service_pb2.GetImageRequest, context: Context) -> image_pb2.Image:
+        """Answer the facts about an image."""
+        return mapping.image_message(await self._library.image(request.workspace_id, request.image_id))
+
+    async def ListImages(
+        self, request: image_service_pb2.ListImagesRequest, context: Context
+    ) -> image_service_pb2.ListImagesResponse:
+        """List the images of a workspace."""
+        workspace_id, where, token = request.workspace_id, mapping.list_filter(request), request.page_token
+        limit = _page_size(request.page_size)
+        after = page_token.decode(token, workspace_id, where) if token else None
+        page = await self._library.images(workspace_id, where, after, limit)
+        next_token = page_token.encode(page.next, workspace_id, where) if page.next else ""
+        images = map(mapping.image_message, page.images)
+        return image_service_pb2.ListImagesResponse(images=images, next_page_token=next_token)
+
+    async def DeleteImage(self, request: image_service_pb2.DeleteImageRequest, context: Context) -> Empty:
+        """Delete an image."""
+        await self._library.delete(current_caller(), request.workspace_id, request.image_id)
+        return Empty()
+
+    async def GetImageContent(
+        self, request: image_service_pb2.GetImageContentRequest, context: Context
+    ) -> AsyncIterator[HttpBody]:
+        """Stream the bytes of an image."""
+        image, chunks = await self._library.content(request.workspace_id, request.image_id, request.generation_id)
+        current_call().headers += (
+            ("etag", f'"{image.sha256}"'),
+            ("cache-control", "private, max-age=31536000, immutable"),
+        )
+        async for chunk in chunks:
+            yield mapping.content_message(chunk, image.format.content_type)
+
+    async def ListModels(
+        self, request: image_service_pb2.ListModelsRequest, context: Context
+    ) -> image_service_pb2.ListModelsResponse:
+        """List the models of the catalogue."""
+        return image_service_pb2.ListModelsResponse(
+            models=(
+                mapping.model_message(
+                    model.capabilities, model.unready_reason(), self._defaults_of(model.capabilities.id)
+                )
+                for model in self._catalogue
+            )
+        )
+
+    async def GetUsage(self, request: image_service_pb2.GetUsageRequest, context: Context) -> image_pb2.Usage:
+        """Answer what a workspace used this month."""
+        return mapping.usage_message(await self._library.usage(request.workspace_id))
+
+    def _defaults_of(self, model_id: str) -> list[str]:
+        return [each.value for each in Operation if self._catalogue.default_id(each) == model_id]
+
+
+def _page_size(asked: int) -> int:
+    if asked < 0:
+        raise InvalidFieldError([FieldViolation("pageSize", "must not be negative")])
+    return min(asked or limits.DEFAULT_PAGE_SIZE, limits.MAX_PAGE_SIZE)
