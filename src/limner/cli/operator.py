@@ -1,0 +1,156 @@
+"""Commands of those who run the service. Each imports what it runs when it is asked for."""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from limner.settings import Settings
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the embedded database, the pictures and the local key.  [env var: LIMNER_DATA_DIR]",
+)
+
+
+class DurationType(click.ParamType[timedelta]):
+    """A time such as ``30s``, ``15m``, ``1h`` or ``7d``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read the text."""
+        match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no duration such as 30s, 15m, 1h or 7d", param, ctx)
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+@click.command()
+@_data_dir
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--grpc-port", type=click.IntRange(0, 65_535), help="Port of gRPC; 0 for a free one.  [default: 50051]")
+@click.option("--http-port", type=click.IntRange(0, 65_535), help="Port of REST; 0 for a free one.  [default: 8080]")
+@click.option("--workers", type=click.IntRange(1), help="Processes that answer calls.  [default: 1]")
+@click.option("--no-gateway", is_flag=True, help="gRPC only, without Envoy.")
+def serve(no_gateway: bool, **overrides: Any) -> None:
+    """Run the service: gRPC, and Envoy in front of it.
+
+    Prints a line when it is ready. SIGTERM lets running work end, and then the service.
+    """
+    settings = _settings(**overrides)
+    import limner.serve
+    from limner.telemetry import logging_to_stderr
+
+    service = limner.serve.serve(settings, with_gateway=not no_gateway, announce=click.echo)
+    with _told(limner.serve.StartError, OSError), logging_to_stderr(settings.log_level):
+        asyncio.run(service)
+
+
+@click.command()
+@_data_dir
+@click.option("--user", required=True, help="The user's id.")
+@click.option("--workspace", "workspaces", multiple=True, help="A workspace that the user is a member of; repeatable.")
+@click.option("--admin", is_flag=True, help="The user is an admin everywhere.")
+@click.option("--ttl", type=DurationType(), default="1h", show_default=True, help="How long it is valid.")
+def token(data_dir: Path | None, user: str, workspaces: Sequence[str], admin: bool, ttl: timedelta) -> None:
+    """Print an access token that the local key signs.
+
+    Only a service that has no other keys accepts it.
+    """
+    if not workspaces and not admin:
+        raise click.UsageError("Missing option '--workspace'.")
+    settings = _settings(data_dir=data_dir)
+    from limner.auth.claims import ClaimNames
+    from limner.auth.local_key import LocalKey, LocalKeyError
+    from limner.service.caller import Role
+
+    with _told(LocalKeyError, OSError, ValueError):
+        names = ClaimNames(
+            user=settings.auth_user_claim,
+            workspaces=settings.auth_workspaces_claim,
+            admin=settings.auth_admin_claim,
+        )
+        key = LocalKey.of_directory(
+            settings.data_dir, claim_names=names, issuer=settings.auth_issuer, audience=settings.auth_audience
+        )
+        click.echo(key.issue(user, dict.fromkeys(workspaces, Role.MEMBER), admin=admin, ttl=ttl))
+
+
+@click.command()
+@_data_dir
+def migrate(data_dir: Path | None) -> None:
+    """Bring the database to the newest schema."""
+    settings = _settings(data_dir=data_dir)
+    from limner.app import database_url
+    from limner.domain.errors import LimnerError
+    from limner.persistence import schema
+
+    with _told(LimnerError):
+        schema.migrate(database_url(settings))
+
+
+@click.group()
+def gateway() -> None:
+    """Work with an Envoy of your own."""
+
+
+@gateway.command()
+@_data_dir
+def config(data_dir: Path | None) -> None:
+    """Print an Envoy configuration that puts REST in front of the service."""
+    settings = _settings(data_dir=data_dir)
+    from limner.gateway.config import GatewayOptions, gateway_config
+
+    options = GatewayOptions(
+        host=settings.host,
+        port=settings.http_port,
+        upstreams=[f"{settings.host}:{settings.grpc_port}"],
+        silence_timeout_s=settings.request_timeout_s,
+        cors_origins=settings.cors_origins,
+    )
+    click.echo(json.dumps(gateway_config(options), indent=2))
+
+
+@click.command()
+@_data_dir
+@click.pass_context
+def doctor(context: click.Context, data_dir: Path | None) -> None:
+    """Check settings, database, storage and models, in plain words.
+
+    Ends with 1 when something is wrong.
+    """
+    settings = _settings(data_dir=data_dir)
+    from limner.doctor import examine
+
+    context.exit(examine(settings))
+
+
+def _settings(**overrides: Any) -> "Settings":
+    from limner.settings import Settings, SettingsError
+
+    try:
+        return Settings.read(**overrides)
+    except SettingsError as error:
+        raise click.UsageError("\n".join(error.faults)) from error
+
+
+@contextmanager
+def _told(*faults: type[Exception]) -> "Iterator[None]":
+    """Turn faults whose text is meant for the operator into the command's one-line error."""
+    try:
+        yield
+    except faults as error:
+        raise click.ClickException(str(error)) from error

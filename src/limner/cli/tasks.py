@@ -1,0 +1,206 @@
+"""Commands that make pictures, and that look after generations."""
+
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, Final, Unpack
+
+import click
+
+from limner.cli.pictures import Destination, uploaded, with_destination
+from limner.cli.progress import task_progress
+from limner.cli.session import CallFailedError, with_client
+from limner.cli.text import json_option, note, print_facts, print_json, time_in_words
+from limner.client import (
+    Client,
+    EditImagesRequest,
+    GenerateImagesRequest,
+    GenerateImagesResponse,
+    Generation,
+    Task,
+    TaskOptions,
+    UpscaleImageRequest,
+)
+
+_FORMAT_OPTION: Final = click.option(
+    "--format", "output_format", help="png, jpeg or webp.  [default: as the file's name says, else png]"
+)
+_TASK_OPTIONS: Final = (
+    click.option("-n", "--num-images", type=click.IntRange(1, 10), help="How many pictures.  [default: 1]"),
+    click.option("--aspect-ratio", help="The shape, such as 16:9.  [default: 1:1; for edits that of the first image]"),
+    _FORMAT_OPTION,
+    click.option("--model", "model_id", help="A model of `limner models`.  [default: the service's]"),
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Makes the same picture again."),
+)
+
+
+def _task_options(function: Callable[..., None]) -> Any:
+    for option in reversed(_TASK_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("prompt")
+@_task_options
+@with_destination
+@json_option
+@with_client()
+def generate(
+    client: Client, prompt: str, destination: Destination, as_json: bool, **options: Unpack[TaskOptions]
+) -> None:
+    """Make pictures from PROMPT.
+
+    PROMPT is - for standard input.
+    """
+    _prepare(options, destination, as_json=as_json)
+    task = GenerateImagesRequest(prompt=_read(prompt), **options)
+    _run(client, task, "Generating", destination, as_json=as_json)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("prompt")
+@_task_options
+@with_destination
+@json_option
+@with_client()
+def edit(
+    client: Client,
+    images: tuple[str, ...],
+    prompt: str,
+    destination: Destination,
+    as_json: bool,
+    **options: Unpack[TaskOptions],
+) -> None:
+    """Make pictures from existing ones by PROMPT.
+
+    IMAGE is the id of an image of yours, or a file, which is uploaded first. PROMPT is - for standard input.
+    """
+    _prepare(options, destination, as_json=as_json)
+    task = EditImagesRequest(prompt=_read(prompt), image_ids=uploaded(client, images), **options)
+    _run(client, task, "Editing", destination, as_json=as_json)
+
+
+@click.command()
+@click.argument("image")
+@click.option("--factor", type=int, required=True, help="How many times larger each edge gets.")
+@click.option("--model", "model_id", required=True, help="An upscaling model of `limner models`.")
+@_FORMAT_OPTION
+@with_destination
+@json_option
+@with_client()
+def upscale(
+    client: Client,
+    image: str,
+    factor: int,
+    model_id: str,
+    output_format: str | None,
+    destination: Destination,
+    as_json: bool,
+) -> None:
+    """Make a picture larger.
+
+    IMAGE is the id of an image of yours, or a file, which is uploaded first.
+    """
+    destination.check(1, as_json=as_json)
+    task = UpscaleImageRequest(
+        image_id=uploaded(client, [image])[0],
+        model_id=model_id,
+        upscale_factor=factor,
+        output_format=output_format or destination.output_format,
+    )
+    _run(client, task, "Upscaling", destination, as_json=as_json)
+
+
+@click.command()
+@click.argument("generation_id", metavar="GENERATION")
+@json_option
+@with_client()
+def show(client: Client, generation_id: str, as_json: bool) -> None:
+    """Show a generation: its state, its images, its error."""
+    _print_generation(client.get_generation(generation_id), as_json=as_json)
+
+
+@click.command()
+@click.argument("generation_id", metavar="GENERATION")
+@json_option
+@with_client()
+def cancel(client: Client, generation_id: str, as_json: bool) -> None:
+    """Cancel a generation that is running."""
+    _print_generation(client.cancel_generation(generation_id), as_json=as_json)
+
+
+def _prepare(options: TaskOptions, destination: Destination, *, as_json: bool) -> None:
+    destination.check(options.get("num_images") or 1, as_json=as_json)
+    options["output_format"] = options.get("output_format") or destination.output_format
+
+
+def _read(prompt: str) -> str:
+    return sys.stdin.read() if prompt == "-" else prompt
+
+
+def _run(client: Client, task: Task, label: str, destination: Destination, *, as_json: bool) -> None:
+    generation = _completed(client, task, label, shown=sys.stderr.isatty() and not as_json)
+    made = [image.id for image in generation.images]
+    paths = destination.write(client, made) if destination.given else []
+    if as_json:
+        print_json(_as_response(generation))
+        return
+    if generation.HasField("detail"):
+        note(f"{generation.detail.message} ({generation.detail.code})")
+    if not destination.given or paths:
+        click.echo("\n".join(map(str, paths or made)))
+
+
+def _completed(client: Client, task: Task, label: str, *, shown: bool) -> Generation:
+    generation = Generation()
+    try:
+        with task_progress(label, shown=shown) as show_event, closing(client.run(task)) as events:
+            for event in events:
+                show_event(event)
+                if event.HasField("queued"):
+                    generation.generation_id = event.queued.generation_id
+                elif event.HasField("completed"):
+                    generation = event.completed
+    except KeyboardInterrupt:
+        if generation.generation_id:
+            note(f"What was paid for is kept all the same: limner show {generation.generation_id}")
+        raise
+    if generation.state != Generation.SUCCEEDED:
+        raise CallFailedError(f"The service ended the call early: limner show {generation.generation_id}")
+    return generation
+
+
+def _as_response(generation: Generation) -> GenerateImagesResponse:
+    """Return what the task calls of REST answer; it is the same for all three."""
+    detail = generation.detail if generation.HasField("detail") else None
+    return GenerateImagesResponse(
+        images=generation.images,
+        generation_id=generation.generation_id,
+        description=generation.description,
+        detail=detail,
+    )
+
+
+def _print_generation(generation: Generation, *, as_json: bool) -> None:
+    if as_json:
+        print_json(generation)
+        return
+    print_facts(
+        (
+            ("generation", generation.generation_id),
+            ("state", Generation.State.Name(generation.state).lower()),
+            ("operation", generation.operation),
+            ("model", generation.model),
+            ("prompt", generation.prompt),
+            ("images", " ".join(image.id for image in generation.images)),
+            ("inputs", " ".join(image.id for image in generation.input_images)),
+            ("description", generation.description),
+            ("warning", generation.detail.message),
+            ("error", generation.error.message),
+            ("may bill", "the provider may still charge for it" if generation.may_bill else ""),
+            ("created by", generation.created_by_user_id),
+            ("created", time_in_words(generation.created_at)),
+        )
+    )
