@@ -1,0 +1,162 @@
+"""The composition root: the only module that imports every room. Builds a worker, starts it, drains it."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from limner.auth.claims import ClaimNames
+from limner.auth.jwks import JwksFile, JwksHttps
+from limner.auth.local_key import LocalKey
+from limner.auth.verifier import JwtVerifier
+from limner.catalogue import configured_models, default_models
+from limner.domain.identifiers import new_id
+from limner.imaging.codec import PillowCodec
+from limner.persistence import schema
+from limner.persistence.repository import SqlRepository
+from limner.rpc.server import RpcServer
+from limner.rpc.servicer import ImageServicer
+from limner.service.catalogue import Catalogue
+from limner.service.clock import utc_now
+from limner.service.library import ImageLibrary
+from limner.service.ports import BlobStore, ImageModel, TokenVerifier
+from limner.service.run import Stores
+from limner.service.tasks import TaskRunner
+from limner.settings import Settings
+from limner.storage.filesystem import FileBlobStore
+
+log = logging.getLogger(__name__)
+
+CPU_COUNT = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a worker listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Worker:
+    """One process's share of the service: everything but the gateway."""
+
+    def __init__(self, settings: Settings, models: Sequence[ImageModel] | None = None) -> None:
+        self._settings = settings
+        self._verifier = token_verifier(settings)
+        self._catalogue = build_catalogue(settings, models)
+        self._stores = Stores(
+            repository=SqlRepository(database_url(settings)),
+            blobs=blob_store(settings),
+            codec=PillowCodec(threads=CPU_COUNT, queue=settings.max_in_flight),
+            clock=utc_now,
+        )
+        self._tasks = TaskRunner(
+            self._catalogue, self._stores, worker_id=new_id(), max_in_flight=settings.max_in_flight
+        )
+        self._library = ImageLibrary(self._stores)
+        self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
+        self._chores: list[asyncio.Task[None]] = []
+
+    async def start(self, addresses: Sequence[Address]) -> None:
+        """Listen on all addresses and begin to answer."""
+        await self._stores.repository.check()
+        for address in addresses:
+            self._server.listen(str(address))
+        await self._server.start()
+        self._chores = [
+            asyncio.create_task(self._tasks.keep_leases(), name="leases"),
+            asyncio.create_task(self._library.keep_purging(), name="purge"),
+        ]
+
+    async def stop(self) -> None:
+        """Refuse new calls, let the running work end, and release everything."""
+        drain_s = self._settings.drain_timeout_s
+        refusing = asyncio.create_task(self._server.stop(drain_s))
+        await self._tasks.drain(drain_s)
+        await refusing
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self._catalogue.close()
+        self._stores.codec.close()
+        await self._stores.blobs.close()
+        await self._stores.repository.close()
+        await self._verifier.close()
+
+
+def build_catalogue(settings: Settings, models: Sequence[ImageModel] | None = None) -> Catalogue:
+    """Return the configured models, or the given ones."""
+    models = configured_models(settings.models) if models is None else models
+    defaults = default_models(models, settings.default_generate_model, settings.default_edit_model)
+    return Catalogue(models, defaults)
+
+
+def claim_names(settings: Settings) -> ClaimNames:
+    """Return how the claims of the access tokens are called."""
+    return ClaimNames(
+        user=settings.auth_user_claim,
+        workspaces=settings.auth_workspaces_claim,
+        admin=settings.auth_admin_claim,
+    )
+
+
+def local_key(settings: Settings) -> LocalKey:
+    """Return the key of the data directory, made when it is missing."""
+    return LocalKey.of_directory(
+        settings.data_dir,
+        claim_names=claim_names(settings),
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+    )
+
+
+def token_verifier(settings: Settings) -> TokenVerifier:
+    """Return what checks access tokens: by the configured key set, or else by the local key."""
+    return JwtVerifier(
+        key_source(settings),
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+        claim_names=claim_names(settings),
+        leeway_s=settings.auth_leeway_s,
+    )
+
+
+def blob_store(settings: Settings) -> BlobStore:
+    """Return where the bytes of pictures go."""
+    if not settings.storage.startswith("gs://"):
+        root = Path(settings.storage) if settings.storage else settings.data_dir / "images"
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return FileBlobStore(root)
+    # Imported when chosen: the library takes a third of the service's start and of its idle memory.
+    from limner.storage.gcs import GcsBlobStore
+
+    parts = urlsplit(settings.storage)
+    return GcsBlobStore(parts.netloc, prefix=parts.path.lstrip("/"))
+
+
+def database_url(settings: Settings) -> str:
+    """Return the address of the database."""
+    return settings.database_url or f"sqlite:///{settings.data_dir.resolve() / 'limner.db'}"
+
+
+def prepare(settings: Settings) -> None:
+    """Make the data folder, its key and the newest schema, where they are missing. Blocks."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.auth_jwks:
+        local_key(settings)
+    schema.migrate(database_url(settings))
+
+
+def key_source(settings: Settings) -> LocalKey | JwksFile | JwksHttps:
+    """Return where the keys of access tokens come from: the configured key set, or else the local key."""
+    jwks = settings.auth_jwks
+    if not jwks:
+        return local_key(settings)
+    return JwksHttps(jwks) if jwks.startswith(("http://", "https://")) else JwksFile(Path(jwks))

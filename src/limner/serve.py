@@ -1,0 +1,175 @@
+"""``limner serve``: the workers and the gateway, started, watched and ended together."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from limner.app import Address, Worker, prepare
+from limner.auth.local_key import LocalKeyError
+from limner.catalogue import CatalogueError
+from limner.domain.errors import LimnerError
+from limner.gateway.config import GatewayOptions
+from limner.gateway.process import Gateway, GatewayError
+from limner.reservations import PortReservations
+from limner.settings import Settings, variable
+from limner.worker import READY, tune_interpreter
+
+log = logging.getLogger(__name__)
+
+_LOOPBACK: Final = "127.0.0.1"
+_START_TIMEOUT_S: Final = 30.0
+_RESTART_DELAY_S: Final = 0.5
+_KILL_AFTER_S: Final = 10.0
+
+
+class StartError(Exception):
+    """The service could not be started; the text says why, for the operator."""
+
+
+class OwnWorker:
+    """The only worker, in this process: a process less to start and to keep in memory."""
+
+    def __init__(self, settings: Settings, addresses: list[Address]) -> None:
+        self._worker = Worker(settings)
+        self._addresses = addresses
+
+    async def start(self) -> None:
+        """Return when it answers."""
+        await self._worker.start(self._addresses)
+        tune_interpreter()
+
+    async def stop(self) -> None:
+        """Drain and end it."""
+        await self._worker.stop()
+
+
+class WorkerProcess:
+    """A worker in another process, replaced when it dies."""
+
+    def __init__(self, settings: Settings, private_port: int) -> None:
+        self._settings = settings
+        self._private_port = private_port
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return when it answers."""
+        await self._spawn()
+        self._watch = asyncio.create_task(self._replace_when_dead())
+
+    async def stop(self) -> None:
+        """Drain and end it; one that does not end is killed."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), self._settings.drain_timeout_s * 2 + _KILL_AFTER_S)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _spawn(self) -> None:
+        settings = self._settings
+        environment = {
+            **os.environ,
+            variable("data_dir"): str(settings.data_dir),
+            variable("host"): settings.host,
+            variable("grpc_port"): str(settings.grpc_port),
+        }
+        command = (sys.executable, "-m", "limner.worker", str(self._private_port))
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment)
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), _START_TIMEOUT_S)
+        if line.decode().strip() != READY:
+            raise StartError("a worker did not start; its last lines above say why")
+
+    async def _replace_when_dead(self) -> None:
+        while True:
+            assert self._process is not None
+            code = await self._process.wait()
+            log.error("a worker died and is replaced", extra={"exit_code": code})
+            await asyncio.sleep(_RESTART_DELAY_S)
+            with suppress(StartError, TimeoutError):
+                await self._spawn()
+
+
+async def serve(settings: Settings, *, with_gateway: bool, announce: Callable[[str], None]) -> None:
+    """Run the service until SIGTERM or SIGINT, then drain it. Raises ``StartError``.
+
+    ``announce`` gets the one line that tells the addresses, when all of them answer.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    reservations = PortReservations()
+    try:
+        settings = replace(settings, grpc_port=reservations.reserve(settings.host, settings.grpc_port))
+        await _serve(settings, with_gateway, announce, stop, reservations)
+    except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError) as error:
+        raise StartError(str(error)) from error
+    finally:
+        reservations.release()
+
+
+async def _serve(
+    settings: Settings,
+    with_gateway: bool,
+    announce: Callable[[str], None],
+    stop: asyncio.Event,
+    reservations: PortReservations,
+) -> None:
+    own_ports = [reservations.reserve(_LOOPBACK) for _ in range(settings.workers)]
+    async with AsyncExitStack() as ending:
+        gateway = Gateway(gateway_options(settings, own_ports)) if with_gateway else None
+        starting = []
+        if gateway is not None:
+            ending.push_async_callback(gateway.stop)
+            starting.append(asyncio.create_task(gateway.start()))
+        # Envoy takes its time, so the database is prepared meanwhile.
+        await asyncio.to_thread(prepare, settings)
+        for worker in _workers(settings, own_ports):
+            ending.push_async_callback(worker.stop)
+            starting.append(asyncio.create_task(worker.start()))
+        await asyncio.gather(*starting)
+        address = Address(settings.host, settings.grpc_port)
+        announce(f"ready grpc={address}" + (f" http={gateway.address}" if gateway else ""))
+        await _until_stopped(stop, gateway)
+
+
+async def _until_stopped(stop: asyncio.Event, gateway: Gateway | None) -> None:
+    """Return when it is time to end; raise ``GatewayError`` when Envoy can't be kept alive."""
+    watched: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if gateway is not None:
+        watched.append(asyncio.create_task(gateway.wait()))
+    done, pending = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+def _workers(settings: Settings, own_ports: list[int]) -> Sequence[OwnWorker | WorkerProcess]:
+    if len(own_ports) > 1:
+        return [WorkerProcess(settings, port) for port in own_ports]
+    addresses = [Address(settings.host, settings.grpc_port), Address(_LOOPBACK, own_ports[0])]
+    return [OwnWorker(settings, addresses)]
+
+
+def gateway_options(settings: Settings, upstream_ports: Sequence[int]) -> GatewayOptions:
+    """Return how the gateway is set up in front of workers on this machine."""
+    return GatewayOptions(
+        host=settings.host,
+        port=settings.http_port,
+        upstreams=[str(Address(_LOOPBACK, port)) for port in upstream_ports],
+        silence_timeout_s=settings.request_timeout_s,
+        cors_origins=settings.cors_origins,
+    )

@@ -1,0 +1,198 @@
+"""What an operator can set: by environment variables, or by the same names in a TOML file.
+
+Read once, at the start. Everything that is wrong is reported at once.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+CONFIG_VARIABLE: Final = "LIMNER_CONFIG"
+_PREFIX: Final = "LIMNER_"
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; ``faults`` has a line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError("must be at least 1")
+    return number
+
+
+def _port(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= 65_535:
+        raise ValueError("must be 0 to 65535")
+    return number
+
+
+def _seconds(value: str) -> float:
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be a number of seconds")
+    return number
+
+
+def _level(value: str) -> str:
+    levels = ("debug", "info", "warning", "error")
+    if value.lower() not in levels:
+        raise ValueError(f"must be one of {', '.join(levels)}")
+    return value.lower()
+
+
+def _database_url(value: str) -> str:
+    if urlsplit(value).scheme not in ("postgresql", "postgres", "sqlite"):
+        raise ValueError("must start with postgresql:// or sqlite://")
+    return value
+
+
+def _storage(value: str) -> str:
+    if "://" in value and not (value.startswith("gs://") and urlsplit(value).netloc):
+        raise ValueError("must be a folder or gs://bucket[/prefix]")
+    return value
+
+
+def _jwks(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be a file or an https address")
+    return value
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser()
+
+
+def _setting(read: Callable[[str], Any], default: Any, description: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"read": read, "description": description, "secret": secret})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings. ``LIMNER_`` and the upper-case field name make the name of the environment variable."""
+
+    data_dir: Path = _setting(_path, Path(".limner"), "folder of the embedded database, the pictures and the key")
+    database_url: str = _setting(_database_url, "", "postgresql://...; default: SQLite in the data folder", secret=True)
+    storage: str = _setting(_storage, "", "gs://bucket[/prefix] or a folder; default: in the data folder")
+    models: Path | None = _setting(_path, None, "TOML file of the model catalogue")
+    default_generate_model: str = _setting(_text, "", "model of generate calls that name none")
+    default_edit_model: str = _setting(_text, "", "model of edit calls that name none")
+    max_in_flight: int = _setting(_count, 1024, "tasks at work at once in one worker; more are refused")
+    auth_jwks: str = _setting(_jwks, "", "key set of the access tokens: a file or an https address")
+    auth_issuer: str = _setting(_text, "", "the tokens' iss, checked when set")
+    auth_audience: str = _setting(_text, "", "the tokens' aud, checked when set")
+    auth_leeway_s: float = _setting(_seconds, 30.0, "how far clocks may differ, in seconds")
+    auth_user_claim: str = _setting(_text, "sub", "claim with the user's id")
+    auth_workspaces_claim: str = _setting(_text, "workspaces", "claim with the object workspace id -> role")
+    auth_admin_claim: str = _setting(_text, "admin", "claim that is true for admins everywhere")
+    cors_origins: tuple[str, ...] = _setting(_list, (), "web origins that may call, separated by commas; * for all")
+    request_timeout_s: float = _setting(_seconds, 600.0, "longest REST call, in seconds")
+    drain_timeout_s: float = _setting(_seconds, 30.0, "time for running work at the end, in seconds")
+    log_level: str = _setting(_level, "info", "debug, info, warning or error")
+    host: str = _setting(_text, "127.0.0.1", "address to listen on")
+    grpc_port: int = _setting(_port, 50051, "port of gRPC; 0 for a free one")
+    http_port: int = _setting(_port, 8080, "port of REST, grpc-web and gRPC through Envoy; 0 for a free one")
+    workers: int = _setting(_count, 1, "processes that answer calls")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> Self:
+        """Return the settings, or raise ``SettingsError`` with all faults.
+
+        The environment wins over the file; ``overrides``, from the command line, win over both. An override
+        of ``None`` counts as absent.
+        """
+        faults: list[str] = []
+        raw = {**_from_file(environment.get(CONFIG_VARIABLE), faults), **_from_environment(environment)}
+        values = dict(_parsed(cls, raw, faults))
+        values.update((name, value) for name, value in overrides.items() if value is not None)
+        settings = cls(**values)
+        faults += _contradictions(settings)
+        if faults:
+            raise SettingsError(faults)
+        return settings
+
+    def __repr__(self) -> str:
+        shown = (
+            "***" if each.metadata["secret"] and getattr(self, each.name) else repr(getattr(self, each.name))
+            for each in fields(self)
+        )
+        pairs = ", ".join(f"{each.name}={value}" for each, value in zip(fields(self), shown, strict=True))
+        return f"Settings({pairs})"
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach the host."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environment.items() if key.startswith(_PREFIX) and value}
+
+
+def _from_file(path: str | None, faults: list[str]) -> dict[str, str]:
+    if not path:
+        return {}
+    try:
+        table = tomllib.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        faults.append(f"{CONFIG_VARIABLE}: {path} can't be read: {error}")
+        return {}
+    known = {variable(each.name) for each in fields(Settings)}
+    faults += [f"{path}: there is no setting {name}" for name in table if name not in known]
+    return {name: _as_text(value) for name, value in table.items()}
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _parsed(cls: type[Settings], raw: Mapping[str, str], faults: list[str]) -> Iterator[tuple[str, Any]]:
+    for each in fields(cls):
+        name = variable(each.name)
+        if name not in raw:
+            continue
+        try:
+            yield each.name, each.metadata["read"](raw[name])
+        except ValueError as error:
+            shown = "its value" if each.metadata["secret"] else repr(raw[name])
+            faults.append(f"{name}: {shown} {error}" if "must" in str(error) else f"{name}: {shown} is not a number")
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if not settings.auth_jwks and not is_loopback(settings.host):
+        yield (
+            f"LIMNER_AUTH_JWKS: without real keys the service listens on loopback only, not on {settings.host}; "
+            "set it to the key set that signs your access tokens"
+        )
+    if settings.models is not None and not settings.models.is_file():
+        yield f"LIMNER_MODELS: there is no file {settings.models}"

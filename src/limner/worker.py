@@ -1,0 +1,58 @@
+"""A worker in a process of its own: ``python -m limner.worker PRIVATE_PORT``, started by ``limner serve``.
+
+Its settings come by the environment. It says ``ready`` on standard output, and drains on SIGTERM or when its
+standard input ends, which it does when the parent dies, however it dies.
+"""
+
+import asyncio
+import gc
+import signal
+import sys
+from typing import Final
+
+from limner.app import Address, Worker
+from limner.settings import Settings
+from limner.telemetry import logging_to_stderr
+
+READY: Final = "ready"
+
+
+async def run(settings: Settings, private_port: int) -> None:
+    """Serve on the common address and on one of the worker's own, until it is time to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides.
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(sys.stdin.fileno(), stop.set)
+    worker = Worker(settings)
+    await worker.start([Address(settings.host, settings.grpc_port), Address("127.0.0.1", private_port)])
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    tune_interpreter()
+    await stop.wait()
+    loop.remove_reader(sys.stdin.fileno())
+    await worker.stop()
+
+
+def tune_interpreter() -> None:
+    """Keep the event loop and the threads beside it from waiting for each other for long.
+
+    What was imported is kept out of later garbage collections, whose full passes would stall the loop. And a thread
+    gets the interpreter from a busy one after half a millisecond instead of five: the database's needs it for
+    microseconds at a time.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+def main() -> None:
+    """Run until the end."""
+    settings = Settings.read()
+    with logging_to_stderr(settings.log_level):
+        asyncio.run(run(settings, int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
