@@ -1,0 +1,1 @@
+"""Looking into pictures and re-encoding them."""

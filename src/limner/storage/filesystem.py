@@ -1,0 +1,271 @@
+"""Pictures as files in a folder: the embedded default.
+
+``incoming/<key>-...`` is being written; what a crash leaves there is removed later.
+``<last two digits>/<key>`` is whole and durable. (The first digits of a key are a time, alike for days.)
+"""
+
+import itertools
+import os
+import secrets
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from limner.domain import limits
+from limner.domain.errors import StorageUnavailableError
+from limner.service.ports import BlobExistsError, BlobNotFoundError
+from limner.storage.blob import require_key, require_size
+from limner.storage.threads import StorageThreads
+
+_SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
+_INCOMING: Final = "incoming"
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ABANDONED_AFTER_S: Final = 3600.0
+"""Age of a file in ``incoming`` whose writer is surely gone, whichever process it was."""
+
+
+class FileBlobStore:
+    """A ``BlobStore`` in a folder, which must exist and may be shared by processes.
+
+    A put is: write and sync a temporary file, link it to its name (which never overwrites), sync the folder.
+    Syncs at the same time share a commit of the file system's journal, so more ``writers`` help on a slow disk;
+    on a fast one they only quarrel over the interpreter's lock. The file system needs hard links.
+    """
+
+    def __init__(self, root: Path, *, writers: int = 4, readers: int = 4, timeout_s: float = 60.0) -> None:
+        self._root = str(root)
+        self._writers = StorageThreads("file-writer", threads=writers, timeout_s=timeout_s)
+        self._readers = StorageThreads("file-reader", threads=readers, timeout_s=timeout_s)
+        self._run_token = secrets.token_hex(8)
+        self._temporaries = itertools.count()
+        self._prepared = False
+        self._preparing = threading.Lock()
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Keep ``data``; the content type is not kept."""
+        await self._writers.run(self._put, require_key(key), require_size(data))
+
+    async def read(self, key: str) -> bytes:
+        """Return the whole."""
+        return await self._readers.run(self._read, require_key(key))
+
+    async def stream(self, key: str, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes in order, each part read when it is asked for."""
+        reader = _Reader(self, require_key(key))
+        try:
+            while not reader.finished:
+                part = await self._readers.run(reader.next, chunk_bytes)
+                if part:
+                    yield part
+        finally:
+            # A thread may still be reading when this stream is abandoned, so the closing waits its turn in one.
+            if not reader.finished:
+                self._readers.start(reader.close)
+
+    async def delete(self, key: str) -> None:
+        """Forget the bytes; who streams them already gets the rest."""
+        await self._writers.run(self._delete, require_key(key))
+
+    async def check(self) -> None:
+        """Write, link and remove a small file, or say that the storage is not available."""
+        await self._writers.run(self._check)
+
+    async def sweep_temporary(self, older_than_s: float = _ABANDONED_AFTER_S) -> int:
+        """Remove what crashes left half written more than so many seconds ago; return how many files."""
+        return await self._writers.run(self._sweep, older_than_s)
+
+    async def close(self) -> None:
+        """End the threads."""
+        self._writers.close()
+        self._readers.close()
+
+    def open(self, key: str) -> tuple[int, int]:
+        """Return a descriptor of the blob, to be closed by the caller, and its size in bytes. Blocks."""
+        with self._translated():
+            self._prepare()
+            try:
+                descriptor = os.open(self._path(key), _READ)
+            except FileNotFoundError as error:
+                self._require_folder(self._shard(key))
+                raise BlobNotFoundError from error
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > limits.MAX_STORED_BYTES:
+                os.close(descriptor)
+                raise StorageUnavailableError("The storage holds something that is no picture.")
+            return descriptor, status.st_size
+
+    def _put(self, key: str, data: bytes) -> None:
+        with self._translated():
+            self._prepare()
+            temporary = self._write_temporary(key, data)
+            try:
+                while not self._link(temporary, key, data):
+                    pass
+            finally:
+                Path(temporary).unlink()
+            # Also when another put made the link: it may not have come to its own sync yet.
+            _sync_folder(self._shard(key))
+
+    def _link(self, temporary: str, key: str, data: bytes) -> bool:
+        """Give the file its name; false when it was taken, but free again before one could look."""
+        try:
+            os.link(temporary, self._path(key))
+        except FileExistsError:
+            try:
+                kept = self._read(key)
+            except BlobNotFoundError:
+                return False
+            if kept != data:
+                raise BlobExistsError from None
+        return True
+
+    def _read(self, key: str) -> bytes:
+        reader = _Reader(self, key)
+        try:
+            return reader.next(limits.MAX_STORED_BYTES)
+        finally:
+            reader.close()
+
+    def _delete(self, key: str) -> None:
+        with self._translated():
+            self._prepare()
+            try:
+                Path(self._path(key)).unlink()
+            except FileNotFoundError:
+                self._require_folder(self._shard(key))
+            else:
+                _sync_folder(self._shard(key))
+
+    def _check(self) -> None:
+        with self._translated():
+            self._prepare()
+            temporary = self._write_temporary("check", b"check")
+            linked = f"{temporary}-linked"
+            try:
+                os.link(temporary, linked)
+                Path(linked).unlink()
+            finally:
+                Path(temporary).unlink()
+
+    def _sweep(self, older_than_s: float) -> int:
+        with self._translated():
+            self._prepare()
+            return self._remove_abandoned(older_than_s)
+
+    def _prepare(self) -> None:
+        """Make the folders, once; other processes may do the same at the same time."""
+        if self._prepared:
+            return
+        with self._preparing:
+            if self._prepared:
+                return
+            for name in (_INCOMING, *_SHARDS):
+                Path(self._root, name).mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self._root)
+            self._remove_abandoned(_ABANDONED_AFTER_S)
+            self._prepared = True
+
+    def _remove_abandoned(self, older_than_s: float) -> int:
+        before, removed = time.time() - older_than_s, 0
+        with os.scandir(f"{self._root}/{_INCOMING}") as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # its writer was just slow, or another process sweeps too
+                    if entry.stat(follow_symlinks=False).st_mtime <= before:
+                        Path(entry).unlink()
+                        removed += 1
+        return removed
+
+    def _write_temporary(self, key: str, data: bytes) -> str:
+        path = f"{self._root}/{_INCOMING}/{key}-{self._run_token}-{next(self._temporaries)}"
+        descriptor = os.open(path, _CREATE, 0o600)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        except BaseException:
+            Path(path).unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        return path
+
+    def _shard(self, key: str) -> str:
+        return f"{self._root}/{key[-2:]}"
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key[-2:]}/{key}"
+
+    def _require_folder(self, path: str) -> None:
+        """Tell a blob that is not there from a disk that is not there."""
+        os.close(os.open(path, _FOLDER))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageUnavailableError from error
+
+
+class _Reader:
+    """One blob, read part by part by threads that take turns; opened by the first, closed by the last."""
+
+    def __init__(self, store: FileBlobStore, key: str) -> None:
+        self.finished = False
+        self._store = store
+        self._key = key
+        self._turn = threading.Lock()
+        self._descriptor = -1
+        self._left = 0
+
+    def next(self, count: int) -> bytes:
+        """Return the next part, at most ``count`` bytes."""
+        with self._turn:
+            if self.finished:
+                return b""
+            if self._descriptor < 0:
+                self._descriptor, self._left = self._store.open(self._key)
+            part = self._read(min(count, self._left))
+            self._left -= len(part)
+            if not self._left:
+                self._close()
+            return part
+
+    def close(self) -> None:
+        """Close the file, after the turn of who reads it now."""
+        with self._turn:
+            self._close()
+
+    def _read(self, count: int) -> bytes:
+        try:
+            part = os.read(self._descriptor, count)
+        except OSError as error:
+            raise StorageUnavailableError from error
+        if len(part) < count:
+            raise StorageUnavailableError("The storage lost a part of the picture.")
+        return part
+
+    def _close(self) -> None:
+        self.finished = True
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, _FOLDER)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
