@@ -153,7 +153,7 @@ def static_listener(port: int, folder: Path) -> dict[str, Any]:
 @contextmanager
 def envoy(config: Path, ports: tuple[int, int]) -> Iterator[None]:
     """Run Envoy; yield when both ports take connections."""
-    command = [envoy_binary(), "--config-path", config, "--disable-hot-restart", "--concurrency", "2"]
+    command = [str(envoy_binary()), "--config-path", str(config), "--disable-hot-restart", "--concurrency", "2"]
     with subprocess.Popen([*command, "--log-level", "error"]) as process:
         try:
             for port in ports:

@@ -113,6 +113,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "INTERRUPTED", "domain": "imageservice",
           "metadata": { "generationId": "0199..." } }
     """
+    SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 16
+    """The gateway reaches no worker of the service; nothing was done. Status:
+    UNAVAILABLE. Example:
+
+        { "reason": "SERVICE_UNAVAILABLE", "domain": "imageservice" }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of errors. Every error that the service answers carries a
@@ -211,5 +217,11 @@ UNAVAILABLE. Example:
 
     { "reason": "INTERRUPTED", "domain": "imageservice",
       "metadata": { "generationId": "0199..." } }
+"""
+SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 16
+"""The gateway reaches no worker of the service; nothing was done. Status:
+UNAVAILABLE. Example:
+
+    { "reason": "SERVICE_UNAVAILABLE", "domain": "imageservice" }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

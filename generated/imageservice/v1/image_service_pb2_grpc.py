@@ -213,7 +213,7 @@ class ImageServiceServicer:
     def GetImageContent(self, request, context):
         """Gets the bytes of an image, exactly as stored, in messages of at most 256
         KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-        `content-length` ahead. With `generation_id` it gets an image that this
+        `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
         generation started from, even when it was deleted since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -93,7 +93,7 @@ class ImageServiceStub:
     GetImageContent: _grpc.UnaryStreamMultiCallable[_image_service_pb2.GetImageContentRequest, _httpbody_pb2.HttpBody]
     """Gets the bytes of an image, exactly as stored, in messages of at most 256
     KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-    `content-length` ahead. With `generation_id` it gets an image that this
+    `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
     generation started from, even when it was deleted since.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ListModelsRequest, _image_service_pb2.ListModelsResponse]
@@ -163,7 +163,7 @@ class ImageServiceAsyncStub(ImageServiceStub):
     GetImageContent: _aio.UnaryStreamMultiCallable[_image_service_pb2.GetImageContentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Gets the bytes of an image, exactly as stored, in messages of at most 256
     KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-    `content-length` ahead. With `generation_id` it gets an image that this
+    `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
     generation started from, even when it was deleted since.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ListModelsRequest, _image_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -296,7 +296,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Gets the bytes of an image, exactly as stored, in messages of at most 256
         KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-        `content-length` ahead. With `generation_id` it gets an image that this
+        `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
         generation started from, even when it was deleted since.
         """
 

@@ -103,6 +103,7 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         current_call().headers += (
             ("etag", f'"{image.sha256}"'),
             ("cache-control", "private, max-age=31536000, immutable"),
+            ("x-content-length", str(image.size_bytes)),
         )
         async for chunk in chunks:
             yield mapping.content_message(chunk, image.format.content_type)

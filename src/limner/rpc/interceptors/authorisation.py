@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from limner.rpc.bearer import bearer_token
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError, PermissionDeniedError
-from limner.rpc.call import Context, current_call
+from limner.rpc.bearer import bearer_token
+from limner.rpc.call import Context, current_call, current_caller
+from limner.rpc.interceptors.decoding import Undecodable
 from limner.rpc.interceptors.layer import Layer
 from limner.rpc.policies import POLICIES, Access
 from limner.service import policy
@@ -29,9 +30,11 @@ class AuthorisationLayer(Layer):
         if access is not Access.OPEN:
             caller = await self._verifier.verify(bearer_token(_authorization(context)))
             current_call().caller = caller
-            if access is Access.MEMBER:
-                policy.require_member(caller, request.workspace_id)
-                _check_workspace_id(request.workspace_id)
+        if isinstance(request, Undecodable):
+            raise InvalidFieldError([FieldViolation("request", "can't be read: it is not a message of its type")])
+        if access is Access.MEMBER:
+            policy.require_member(current_caller(), request.workspace_id)
+            _check_workspace_id(request.workspace_id)
         yield
 
 

@@ -31,12 +31,14 @@ class ErrorLayer(Layer):
             await _abort(context, error)
         except Exception:
             log.exception("a call failed", extra={"method": method})
-            await _abort(context, InternalError(metadata={"requestId": current_call().request_id}))
+            await _abort(context, InternalError())
 
 
 async def _abort(context: Context, error: LimnerError) -> None:
-    status = status_of(error)
     code: grpc.StatusCode = CODES[type(error)]
     request_id = current_call().request_id
+    if isinstance(error, InternalError):
+        error.metadata = {**error.metadata, "requestId": request_id}
+    status = status_of(error)
     trailers = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, request_id))
     await context.abort(code, status.message, trailers)

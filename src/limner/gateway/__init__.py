@@ -1,0 +1,1 @@
+"""Envoy in front of the service: its configuration and its process."""
