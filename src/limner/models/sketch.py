@@ -1,0 +1,120 @@
+"""``sketch``: illustrations drawn from icons on this machine, without a neural network, weights or a network."""
+
+import asyncio
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from limner.domain import limits
+from limner.domain.errors import OverloadedError, ProviderUnavailableError
+from limner.domain.model import ModelCapabilities
+from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation
+from limner.service.executor import BoundedExecutor
+from limner.service.ports import Job, MadePicture, Order, PictureInfo
+
+if TYPE_CHECKING:
+    from limner.models.sketching.pictures import Made, Painter
+
+SEEDS: Final = limits.MAX_SEED + 1
+MAX_INPUT_IMAGES: Final = 4
+
+
+class SketchModel:
+    """An ``ImageModel`` that draws what it knows icons and colours for, and says what it did not draw.
+
+    ``threads`` pictures are drawn at a time, from ``threads`` orders or one; ``queue`` more orders may wait,
+    and what comes then is refused.
+    """
+
+    def __init__(self, *, model_id: str = "sketch", threads: int = 2, queue: int = 64) -> None:
+        self._capabilities = ModelCapabilities(
+            id=model_id,
+            description="A drawn illustration from icons, no neural network. Free, offline, reads English.",
+            operations=(Operation.GENERATE, Operation.EDIT),
+            aspect_ratios=(*ASPECT_RATIOS, AUTO_ASPECT_RATIO),
+            max_input_images=MAX_INPUT_IMAGES,
+            seeds=True,
+            price_usd=Decimal(0),
+            local=True,
+        )
+        self._free_orders = threads + queue
+        # One more than threads: a picture is kept while the next is drawn. Finished pictures do not pile up.
+        self._places = asyncio.Semaphore(threads + 1)
+        # Pictures whose order was cancelled end in their threads; those that follow wait here meanwhile.
+        self._executor = BoundedExecutor("sketch", threads=threads, queue=self._free_orders)
+        self._painter: Painter | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What it can do."""
+        return self._capabilities
+
+    def unready_reason(self) -> str:
+        """Return an empty text: all it needs is in the package."""
+        return ""
+
+    async def run(self, order: Order, job: Job) -> None:
+        """Make the pictures. Cancelled, it starts no other one; one that is being drawn ends unseen."""
+        if self._free_orders <= 0:
+            raise OverloadedError
+        self._free_orders -= 1
+        try:
+            await self._make_all(order, job)
+        finally:
+            self._free_orders += 1
+
+    async def close(self) -> None:
+        """Refuse what waits and end the threads."""
+        self._executor.close()
+
+    async def _make_all(self, order: Order, job: Job) -> None:
+        job.progress(0.0)
+        async with self._places:
+            job.describe(await self._executor.run(self._tell, order))
+        indexes = range(order.task.num_images)
+        making = [asyncio.create_task(self._make(index, order, job)) for index in indexes]
+        try:
+            for done, picture in enumerate(asyncio.as_completed(making), 1):
+                await picture
+                job.progress(done / len(making))
+        finally:
+            for task in making:
+                task.cancel()
+            await asyncio.gather(*making, return_exceptions=True)
+
+    async def _make(self, index: int, order: Order, job: Job) -> None:
+        async with self._places:
+            inputs = [await each.read() for each in order.inputs]
+            seed = (order.seed + index) % SEEDS
+            made = await self._executor.run(self._draw, order, inputs, seed)
+            info = PictureInfo(format=order.task.output_format, width=made.width, height=made.height)
+            await job.made(MadePicture(index=index, data=made.data, seed=seed, info=info))
+
+    # What follows runs in a thread.
+
+    def _draw(self, order: Order, inputs: list[bytes], seed: int) -> "Made":
+        painter, task = self._ready_painter(), order.task
+        if isinstance(task, GenerateTask):
+            return painter.generate(task.prompt, task.aspect_ratio, task.output_format, seed)
+        if isinstance(task, EditTask):
+            try:
+                return painter.edit(task.prompt, inputs, task.aspect_ratio, task.output_format, seed)
+            except OSError as error:
+                raise ProviderUnavailableError("An input picture could not be read.") from error
+        raise TypeError(f"sketch can not {task.operation}")
+
+    def _tell(self, order: Order) -> str:
+        painter = self._ready_painter()
+        if isinstance(order.task, EditTask):
+            return painter.tell_edit(order.task.prompt, len(order.inputs), order.seed)
+        return painter.tell_generation(order.task.prompt)
+
+    def _ready_painter(self) -> "Painter":
+        with self._opening:
+            if self._painter is None:
+                # Icons, Pillow and ThorVG are loaded for the first picture, not at the start of the service.
+                from limner.models.sketching.pictures import Painter
+
+                self._painter = Painter()
+            return self._painter
