@@ -120,10 +120,20 @@ class OverloadedError(LimnerError):
 
 
 class ProviderUnavailableError(LimnerError):
-    """The model is down, too slow, or answers nonsense."""
+    """The model is down, too slow, or answers nonsense.
+
+    ``metadata`` may tell the ``outcome``: ``not_bought``, ``bought`` or ``unknown``. ``retry_after_s`` says when to
+    try again, in seconds, when that is known.
+    """
 
     reason = "PROVIDER_UNAVAILABLE"
     default_message = "The model is not available now."
+
+    def __init__(
+        self, message: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, metadata=metadata)
+        self.retry_after_s = retry_after_s
 
 
 class StorageUnavailableError(LimnerError):

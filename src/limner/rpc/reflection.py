@@ -1,17 +1,40 @@
 """Server reflection in both versions, so that any grpcurl works."""
 
+from typing import Any, Final
+
 import grpc
+from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
+from imageservice.v1 import error_reason_pb2
+
+ALSO_DESCRIBED: Final = error_reason_pb2.DESCRIPTOR
+"""No message refers to it, so only its import makes it known."""
 
 _V1 = "grpc.reflection.v1.ServerReflection"
 _V1_ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 
 
+class _Symbols:
+    """The descriptors of this process, where a method or a field is found too: in the file of what it belongs to."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindFileContainingSymbol(symbol.rpartition(".")[0])
+
+
 def add_reflection(server: aio.Server, service_names: list[str]) -> None:
     """Serve the descriptors of the named services. Version 1 has the messages of v1alpha, under a new name."""
-    servicer = reflection_aio.ReflectionServicer([*service_names, _V1, _V1_ALPHA])
+    servicer = reflection_aio.ReflectionServicer([*service_names, _V1, _V1_ALPHA], _Symbols())
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,

@@ -60,6 +60,8 @@ class ImageLibrary:
 
     async def images(self, workspace_id: str, where: ImageFilter, after: Cursor | None, limit: int) -> ImagePage:
         """Return a page of images, newest first."""
+        if not _names_something(where):
+            return ImagePage((), None)
         return await self._stores.repository.list_images(workspace_id, where, after, limit)
 
     async def delete(self, caller: Caller, workspace_id: str, image_id: str) -> None:
@@ -115,6 +117,11 @@ class ImageLibrary:
             await self._stores.blobs.delete(image_id)
         if image_ids:
             await self._stores.repository.mark_purged(image_ids)
+
+
+def _names_something(where: ImageFilter) -> bool:
+    """Tell whether the filter's values could be ids at all; the database is never asked for others."""
+    return (not where.generation_id or is_id(where.generation_id)) and where.created_by_user_id.isprintable()
 
 
 def _wrong_picture(problem: str) -> InvalidFieldError:

@@ -223,6 +223,10 @@ class Submission(Protocol):
 class Job(Protocol):
     """What a model tells while it works on one order. Called on the event loop only."""
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody would see a preview now. Providers may charge for previews."""
+
     def progress(self, fraction: float) -> None:
         """Tell how much of the whole order is done, 0 to 1, as far as the model knows honestly."""
 

@@ -167,6 +167,11 @@ class Run:
 
     # What the model tells (ports.Job).
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._watches)
+
     def progress(self, fraction: float) -> None:
         """Pass the progress on; it never goes back."""
         if self._fraction < fraction <= 1:
