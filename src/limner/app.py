@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,10 @@ from limner.auth.local_key import LocalKey
 from limner.auth.verifier import JwtVerifier
 from limner.catalogue import configured_models, default_models
 from limner.domain.identifiers import new_id
+from limner.domain.limits import MIB
+from limner.domain.usage import Quota
 from limner.imaging.codec import PillowCodec
+from limner.liveness import WorkerLocks
 from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
 from limner.rpc.server import RpcServer
@@ -23,10 +27,11 @@ from limner.service.catalogue import Catalogue
 from limner.service.clock import utc_now
 from limner.service.library import ImageLibrary
 from limner.service.ports import BlobStore, ImageModel, TokenVerifier
-from limner.service.run import Stores
-from limner.service.tasks import TaskRunner
+from limner.service.stores import Stores
+from limner.service.tasks import Rules, TaskRunner
 from limner.settings import Settings
 from limner.storage.filesystem import FileBlobStore
+from limner.storage.spool import FileSpool
 
 log = logging.getLogger(__name__)
 
@@ -49,29 +54,35 @@ class Worker:
 
     def __init__(self, settings: Settings, models: Sequence[ImageModel] | None = None) -> None:
         self._settings = settings
+        self._id = new_id()
+        self._locks = WorkerLocks(settings.data_dir / "workers")
         self._verifier = token_verifier(settings)
         self._catalogue = build_catalogue(settings, models)
         self._stores = Stores(
             repository=SqlRepository(database_url(settings)),
             blobs=blob_store(settings),
+            spool=spool(settings),
             codec=PillowCodec(threads=CPU_COUNT, queue=settings.max_in_flight),
             clock=utc_now,
         )
+        rules = task_rules(settings)
         self._tasks = TaskRunner(
-            self._catalogue, self._stores, worker_id=new_id(), max_in_flight=settings.max_in_flight
+            self._catalogue, self._stores, rules, worker_id=self._id, dead_workers=self._locks.dead
         )
-        self._library = ImageLibrary(self._stores)
+        self._library = ImageLibrary(self._stores, quota=rules.quota)
         self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
         self._chores: list[asyncio.Task[None]] = []
 
     async def start(self, addresses: Sequence[Address]) -> None:
         """Listen on all addresses and begin to answer."""
+        self._locks.hold(self._id)
         await self._stores.repository.check()
         for address in addresses:
             self._server.listen(str(address))
         await self._server.start()
         self._chores = [
             asyncio.create_task(self._tasks.keep_leases(), name="leases"),
+            asyncio.create_task(self._tasks.heed_cancellations(), name="cancellations"),
             asyncio.create_task(self._library.keep_purging(), name="purge"),
         ]
 
@@ -86,9 +97,36 @@ class Worker:
         await asyncio.gather(*self._chores, return_exceptions=True)
         await self._catalogue.close()
         self._stores.codec.close()
+        await self._stores.spool.close()
         await self._stores.blobs.close()
         await self._stores.repository.close()
         await self._verifier.close()
+        self._locks.release(self._id)
+
+
+def task_rules(settings: Settings) -> Rules:
+    """Return what the operator decided about tasks."""
+    money = settings.quota_usd_per_month
+    return Rules(
+        max_in_flight=settings.max_in_flight,
+        quota=Quota(
+            images=settings.quota_images_per_month, cost_micros=None if money is None else round(money * 1_000_000)
+        ),
+        price_ceiling_micros=round(settings.price_ceiling_usd * 1_000_000),
+        keys_kept=timedelta(hours=settings.idempotency_hours),
+    )
+
+
+def spool(settings: Settings) -> FileSpool:
+    """Return where paid pictures wait for a storage that is down; before one that is not on this machine, always."""
+    root = settings.data_dir / "spool"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileSpool(
+        root,
+        goes_first=settings.storage.startswith("gs://"),
+        max_bytes=settings.spool_max_mib * MIB,
+        min_free_bytes=settings.min_free_mib * MIB,
+    )
 
 
 def build_catalogue(settings: Settings, models: Sequence[ImageModel] | None = None) -> Catalogue:

@@ -53,6 +53,20 @@ def _seconds(value: str) -> float:
     return number
 
 
+def _amount(value: str) -> float:
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be an amount of US dollars")
+    return number
+
+
+def _hours(value: str) -> int:
+    number = int(value)
+    if number < 24:
+        raise ValueError("must be at least 24")
+    return number
+
+
 def _level(value: str) -> str:
     levels = ("debug", "info", "warning", "error")
     if value.lower() not in levels:
@@ -98,6 +112,12 @@ class Settings:
     default_generate_model: str = _setting(_text, "", "model of generate calls that name none")
     default_edit_model: str = _setting(_text, "", "model of edit calls that name none")
     max_in_flight: int = _setting(_count, 1024, "tasks at work at once in one worker; more are refused")
+    quota_images_per_month: int | None = _setting(_count, None, "images of a workspace per month; default: no limit")
+    quota_usd_per_month: float | None = _setting(_amount, None, "money of a workspace per month; default: no limit")
+    price_ceiling_usd: float = _setting(_amount, 0.25, "what a picture of unknown price counts as")
+    idempotency_hours: int = _setting(_hours, 24, "how long idempotency keys are kept, at least 24")
+    spool_max_mib: int = _setting(_count, 4096, "most that waits on this disk for a storage that is down, in MiB")
+    min_free_mib: int = _setting(_count, 64, "what stays free on this disk: below it nothing is bought, in MiB")
     auth_jwks: str = _setting(_jwks, "", "key set of the access tokens: a file or an https address")
     auth_issuer: str = _setting(_text, "", "the tokens' iss, checked when set")
     auth_audience: str = _setting(_text, "", "the tokens' aud, checked when set")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"imageservice/v1/error_reason.proto\x12\x0fimageservice.v1*\x97\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rINVALID_FIELD\x10\x01\x12\x14\n\x10\x43ONTENT_REJECTED\x10\x02\x12\x17\n\x13\x43REDENTIALS_MISSING\x10\x03\x12\x17\n\x13\x43REDENTIALS_INVALID\x10\x04\x12\x15\n\x11PERMISSION_DENIED\x10\x05\x12\x13\n\x0fIMAGE_NOT_FOUND\x10\x06\x12\x18\n\x14GENERATION_NOT_FOUND\x10\x07\x12\x18\n\x14GENERATION_CANCELLED\x10\x08\x12\x0e\n\nOVERLOADED\x10\t\x12\x18\n\x14PROVIDER_UNAVAILABLE\x10\n\x12\x17\n\x13STORAGE_UNAVAILABLE\x10\x0b\x12\x18\n\x14\x44\x41TABASE_UNAVAILABLE\x10\x0c\x12\x1a\n\x16PROVIDER_MISCONFIGURED\x10\r\x12\x0c\n\x08INTERNAL\x10\x0e\x12\x0f\n\x0bINTERRUPTED\x10\x0f\x12\x17\n\x13SERVICE_UNAVAILABLE\x10\x10\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"imageservice/v1/error_reason.proto\x12\x0fimageservice.v1*\xc7\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rINVALID_FIELD\x10\x01\x12\x14\n\x10\x43ONTENT_REJECTED\x10\x02\x12\x17\n\x13\x43REDENTIALS_MISSING\x10\x03\x12\x17\n\x13\x43REDENTIALS_INVALID\x10\x04\x12\x15\n\x11PERMISSION_DENIED\x10\x05\x12\x13\n\x0fIMAGE_NOT_FOUND\x10\x06\x12\x18\n\x14GENERATION_NOT_FOUND\x10\x07\x12\x18\n\x14GENERATION_CANCELLED\x10\x08\x12\x0e\n\nOVERLOADED\x10\t\x12\x18\n\x14PROVIDER_UNAVAILABLE\x10\n\x12\x17\n\x13STORAGE_UNAVAILABLE\x10\x0b\x12\x18\n\x14\x44\x41TABASE_UNAVAILABLE\x10\x0c\x12\x1a\n\x16PROVIDER_MISCONFIGURED\x10\r\x12\x0c\n\x08INTERNAL\x10\x0e\x12\x0f\n\x0bINTERRUPTED\x10\x0f\x12\x1a\n\x16IDEMPOTENCY_KEY_REUSED\x10\x11\x12\x12\n\x0eQUOTA_EXCEEDED\x10\x12\x12\x17\n\x13SERVICE_UNAVAILABLE\x10\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imageservice.v1.error_reaso
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=56
-  _globals['_ERRORREASON']._serialized_end=463
+  _globals['_ERRORREASON']._serialized_end=511
 # @@protoc_insertion_point(module_scope)

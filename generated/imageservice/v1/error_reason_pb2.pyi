@@ -113,6 +113,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         { "reason": "INTERRUPTED", "domain": "imageservice",
           "metadata": { "generationId": "0199..." } }
     """
+    IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 17
+    """The idempotency key was used for another request. Status: ALREADY_EXISTS.
+    Example:
+
+        { "reason": "IDEMPOTENCY_KEY_REUSED", "domain": "imageservice" }
+    """
+    QUOTA_EXCEEDED: _ErrorReason.ValueType  # 18
+    """The workspace has used up its images or its money of the month; nothing
+    was done. Status: RESOURCE_EXHAUSTED. Example:
+
+        { "reason": "QUOTA_EXCEEDED", "domain": "imageservice" }
+    """
     SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 16
     """The gateway reaches no worker of the service; nothing was done. Status:
     UNAVAILABLE. Example:
@@ -217,6 +229,18 @@ UNAVAILABLE. Example:
 
     { "reason": "INTERRUPTED", "domain": "imageservice",
       "metadata": { "generationId": "0199..." } }
+"""
+IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 17
+"""The idempotency key was used for another request. Status: ALREADY_EXISTS.
+Example:
+
+    { "reason": "IDEMPOTENCY_KEY_REUSED", "domain": "imageservice" }
+"""
+QUOTA_EXCEEDED: ErrorReason.ValueType  # 18
+"""The workspace has used up its images or its money of the month; nothing
+was done. Status: RESOURCE_EXHAUSTED. Example:
+
+    { "reason": "QUOTA_EXCEEDED", "domain": "imageservice" }
 """
 SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 16
 """The gateway reaches no worker of the service; nothing was done. Status:

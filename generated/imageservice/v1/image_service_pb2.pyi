@@ -33,6 +33,7 @@ class GenerateImagesRequest(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     MODEL_ID_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     workspace_id: _builtins.str
     """The workspace."""
     prompt: _builtins.str
@@ -57,6 +58,12 @@ class GenerateImagesRequest(_message.Message):
     """A seed, for models that have seeds: the same seed and request give the
     same picture; picture i of a request uses seed + i. Default: a random one.
     """
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id and the same request answer the
+    same images and buy nothing again. 1 to 128 visible characters, remembered
+    for at least 24 hours per workspace, user and kind of task. The header
+    `Idempotency-Key` does the same.
+    """
     def __init__(
         self,
         *,
@@ -67,10 +74,11 @@ class GenerateImagesRequest(_message.Message):
         output_format: _builtins.str | None = ...,
         model_id: _builtins.str | None = ...,
         seed: _builtins.int | None = ...,
+        request_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_request_id", b"_request_id", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "request_id", b"request_id", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "prompt", b"prompt", "seed", b"seed", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_request_id", b"_request_id", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__aspect_ratio: _TypeAlias = _typing.Literal["aspect_ratio"]  # noqa: Y015
     _WhichOneofArgType__aspect_ratio: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio"]  # noqa: Y015
@@ -80,6 +88,8 @@ class GenerateImagesRequest(_message.Message):
     _WhichOneofArgType__num_images: _TypeAlias = _typing.Literal["_num_images", b"_num_images"]  # noqa: Y015
     _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
     _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+    _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
+    _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
@@ -90,6 +100,8 @@ class GenerateImagesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__num_images) -> _WhichOneofReturnType__num_images | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
@@ -105,10 +117,15 @@ class GenerateImagesResponse(_message.Message):
     GENERATION_ID_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
     """Groups the images that were created together."""
     description: _builtins.str
     """What the provider said about the images, if anything."""
+    state: _image_pb2.Generation.State.ValueType
+    """Present only in an answer that did not wait for the images, asked for by
+    the header `Prefer: respond-async`: `RUNNING`. `GetGeneration` goes on.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[_image_pb2.Image]:
         """The created images."""
@@ -124,12 +141,15 @@ class GenerateImagesResponse(_message.Message):
         generation_id: _builtins.str = ...,
         description: _builtins.str = ...,
         detail: _image_pb2.TaskDetail | None = ...,
+        state: _image_pb2.Generation.State.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "detail", b"detail", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "detail", b"detail", "generation_id", b"generation_id", "images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "description", b"description", "detail", b"detail", "generation_id", b"generation_id", "images", b"images", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__state: _TypeAlias = _typing.Literal["state"]  # noqa: Y015
+    _WhichOneofArgType__state: _TypeAlias = _typing.Literal["_state", b"_state"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__state) -> _WhichOneofReturnType__state | None: ...
 
 Global___GenerateImagesResponse: _TypeAlias = GenerateImagesResponse  # noqa: Y015
 
@@ -147,6 +167,7 @@ class EditImagesRequest(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
     MODEL_ID_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     workspace_id: _builtins.str
     """The workspace."""
     prompt: _builtins.str
@@ -171,6 +192,12 @@ class EditImagesRequest(_message.Message):
     """A seed, for models that have seeds: the same seed and request give the
     same picture; picture i of a request uses seed + i. Default: a random one.
     """
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id and the same request answer the
+    same images and buy nothing again. 1 to 128 visible characters, remembered
+    for at least 24 hours per workspace, user and kind of task. The header
+    `Idempotency-Key` does the same.
+    """
     @_builtins.property
     def image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of the images to start from: 1 to the model's maximum, all in this
@@ -188,10 +215,11 @@ class EditImagesRequest(_message.Message):
         output_format: _builtins.str | None = ...,
         model_id: _builtins.str | None = ...,
         seed: _builtins.int | None = ...,
+        request_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_request_id", b"_request_id", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "request_id", b"request_id", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "image_ids", b"image_ids", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "prompt", b"prompt", "seed", b"seed", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio", "_model_id", b"_model_id", "_num_images", b"_num_images", "_output_format", b"_output_format", "_request_id", b"_request_id", "_seed", b"_seed", "aspect_ratio", b"aspect_ratio", "image_ids", b"image_ids", "model_id", b"model_id", "num_images", b"num_images", "output_format", b"output_format", "prompt", b"prompt", "request_id", b"request_id", "seed", b"seed", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__aspect_ratio: _TypeAlias = _typing.Literal["aspect_ratio"]  # noqa: Y015
     _WhichOneofArgType__aspect_ratio: _TypeAlias = _typing.Literal["_aspect_ratio", b"_aspect_ratio"]  # noqa: Y015
@@ -201,6 +229,8 @@ class EditImagesRequest(_message.Message):
     _WhichOneofArgType__num_images: _TypeAlias = _typing.Literal["_num_images", b"_num_images"]  # noqa: Y015
     _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
     _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+    _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
+    _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
@@ -211,6 +241,8 @@ class EditImagesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__num_images) -> _WhichOneofReturnType__num_images | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
@@ -226,10 +258,15 @@ class EditImagesResponse(_message.Message):
     GENERATION_ID_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
     """Groups the images that were created together."""
     description: _builtins.str
     """What the provider said about the images, if anything."""
+    state: _image_pb2.Generation.State.ValueType
+    """Present only in an answer that did not wait for the images, asked for by
+    the header `Prefer: respond-async`: `RUNNING`. `GetGeneration` goes on.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[_image_pb2.Image]:
         """The created images."""
@@ -245,12 +282,15 @@ class EditImagesResponse(_message.Message):
         generation_id: _builtins.str = ...,
         description: _builtins.str = ...,
         detail: _image_pb2.TaskDetail | None = ...,
+        state: _image_pb2.Generation.State.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "detail", b"detail", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "detail", b"detail", "generation_id", b"generation_id", "images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "description", b"description", "detail", b"detail", "generation_id", b"generation_id", "images", b"images", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__state: _TypeAlias = _typing.Literal["state"]  # noqa: Y015
+    _WhichOneofArgType__state: _TypeAlias = _typing.Literal["_state", b"_state"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__state) -> _WhichOneofReturnType__state | None: ...
 
 Global___EditImagesResponse: _TypeAlias = EditImagesResponse  # noqa: Y015
 
@@ -265,6 +305,7 @@ class UpscaleImageRequest(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     UPSCALE_FACTOR_FIELD_NUMBER: _builtins.int
     OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     workspace_id: _builtins.str
     """The workspace."""
     image_id: _builtins.str
@@ -277,6 +318,12 @@ class UpscaleImageRequest(_message.Message):
     """How many times larger each edge gets: one of the model's factors."""
     output_format: _builtins.str
     """The file format of the images: `png` (default), `jpeg` or `webp`."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id and the same request answer the
+    same images and buy nothing again. 1 to 128 visible characters, remembered
+    for at least 24 hours per workspace, user and kind of task. The header
+    `Idempotency-Key` does the same.
+    """
     def __init__(
         self,
         *,
@@ -285,14 +332,20 @@ class UpscaleImageRequest(_message.Message):
         model_id: _builtins.str = ...,
         upscale_factor: _builtins.int = ...,
         output_format: _builtins.str | None = ...,
+        request_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_output_format", b"_output_format", "output_format", b"output_format"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_output_format", b"_output_format", "_request_id", b"_request_id", "output_format", b"output_format", "request_id", b"request_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_output_format", b"_output_format", "image_id", b"image_id", "model_id", b"model_id", "output_format", b"output_format", "upscale_factor", b"upscale_factor", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_output_format", b"_output_format", "_request_id", b"_request_id", "image_id", b"image_id", "model_id", b"model_id", "output_format", b"output_format", "request_id", b"request_id", "upscale_factor", b"upscale_factor", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
     _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+    _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
+    _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
 
 Global___UpscaleImageRequest: _TypeAlias = UpscaleImageRequest  # noqa: Y015
 
@@ -306,10 +359,15 @@ class UpscaleImageResponse(_message.Message):
     GENERATION_ID_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
     """Groups the images that were created together."""
     description: _builtins.str
     """What the provider said about the images, if anything."""
+    state: _image_pb2.Generation.State.ValueType
+    """Present only in an answer that did not wait for the images, asked for by
+    the header `Prefer: respond-async`: `RUNNING`. `GetGeneration` goes on.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[_image_pb2.Image]:
         """The created images."""
@@ -325,12 +383,15 @@ class UpscaleImageResponse(_message.Message):
         generation_id: _builtins.str = ...,
         description: _builtins.str = ...,
         detail: _image_pb2.TaskDetail | None = ...,
+        state: _image_pb2.Generation.State.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "detail", b"detail", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "detail", b"detail", "generation_id", b"generation_id", "images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_state", b"_state", "description", b"description", "detail", b"detail", "generation_id", b"generation_id", "images", b"images", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__state: _TypeAlias = _typing.Literal["state"]  # noqa: Y015
+    _WhichOneofArgType__state: _TypeAlias = _typing.Literal["_state", b"_state"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__state) -> _WhichOneofReturnType__state | None: ...
 
 Global___UpscaleImageResponse: _TypeAlias = UpscaleImageResponse  # noqa: Y015
 

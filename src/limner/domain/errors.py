@@ -9,6 +9,8 @@
     ├── ImageNotFoundError         no such image in this workspace
     ├── GenerationNotFoundError    no such generation in this workspace
     ├── GenerationCancelledError   somebody cancelled the generation that was waited for
+    ├── IdempotencyKeyReusedError  the key was used for another request
+    ├── QuotaExceededError         the month's images or money are used up
     ├── OverloadedError            too much in flight; try again later
     ├── ProviderUnavailableError   the model is down or answers nonsense
     ├── StorageUnavailableError    the blob store is down
@@ -39,9 +41,13 @@ class LimnerError(Exception):
     reason: ClassVar[str]
     default_message: ClassVar[str] = ""
 
-    def __init__(self, message: str = "", *, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message or self.default_message)
         self.metadata: Mapping[str, str] = metadata or {}
+        self.retry_after_s = retry_after_s
+        """When to try again, in seconds, when that is known."""
 
     @property
     def message(self) -> str:
@@ -108,32 +114,40 @@ class GenerationCancelledError(LimnerError):
     default_message = "The generation was cancelled."
 
 
+class IdempotencyKeyReusedError(LimnerError):
+    """The idempotency key was used for another request."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+    default_message = "This idempotency key was used for another request."
+
+
+class QuotaExceededError(LimnerError):
+    """The workspace has used up its images or its money of the month. Nothing was done."""
+
+    reason = "QUOTA_EXCEEDED"
+    default_message = "The quota of this month is used up."
+
+
 class OverloadedError(LimnerError):
-    """Too much is in flight. Nothing was done; ``retry_after_s`` says when to try again, in seconds."""
+    """Too much is in flight. Nothing was done; ``retry_after_s`` says when to try again."""
 
     reason = "OVERLOADED"
     default_message = "Too much is in flight. Try again later."
 
-    def __init__(self, message: str = "", *, retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    def __init__(
+        self, message: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(message, metadata=metadata, retry_after_s=retry_after_s)
 
 
 class ProviderUnavailableError(LimnerError):
     """The model is down, too slow, or answers nonsense.
 
-    ``metadata`` may tell the ``outcome``: ``not_bought``, ``bought`` or ``unknown``. ``retry_after_s`` says when to
-    try again, in seconds, when that is known.
+    ``metadata`` may tell the ``outcome``: ``not_bought``, ``bought`` or ``unknown``.
     """
 
     reason = "PROVIDER_UNAVAILABLE"
     default_message = "The model is not available now."
-
-    def __init__(
-        self, message: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message, metadata=metadata)
-        self.retry_after_s = retry_after_s
 
 
 class StorageUnavailableError(LimnerError):
@@ -176,3 +190,15 @@ def leaves(root: type[LimnerError] = LimnerError) -> Iterable[type[LimnerError]]
     for child in root.__subclasses__():
         yield child
         yield from leaves(child)
+
+
+def from_reason(reason: str, message: str, metadata: Mapping[str, str]) -> LimnerError:
+    """Return the error that was kept as its reason; it says the same, but for violations and retry hints."""
+    if reason == InvalidFieldError.reason:
+        error: LimnerError = InvalidFieldError([])
+        error.args = (message,)
+    else:
+        kinds = {kind.reason: kind for kind in leaves()}
+        error = kinds.get(reason, InternalError)(message)
+    error.metadata = metadata
+    return error

@@ -31,6 +31,8 @@ class ModelCapabilities:
     """Per picture; ``None`` when unknown."""
     local: bool = False
     """Made on this machine: free to stop, so a caller who leaves before the end stops it."""
+    concurrency: int = 0
+    """How many tasks it works on side by side in one worker; more wait in turn. 0 for no bound."""
     retires: date | None = None
 
     def violations(self, task: Task) -> Iterator[FieldViolation]:

@@ -119,6 +119,8 @@ class GenerationState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """A purchase whose outcome nobody knows: told as a failure, never bought again, mended by a late result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,20 @@ class Failure:
     reason: str
     message: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = False
+    """Surely nothing was bought and a new try may end better: the same idempotency key begins anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a worker needs to do the work, or to go on with it where another worker stopped."""
+
+    task: Task
+    seed: int
+    image_ids: tuple[str, ...]
+    """The id of each picture, known before it is made: bytes that a crash left behind are found by it."""
+    unit_cost_micros: int = 0
+    """What a picture costs, in millionths of a US dollar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,25 @@
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, String, bindparam, select, tuple_
 
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
 from limner.domain.task import Generation, GenerationState
-from limner.domain.usage import Usage
+from limner.domain.usage import Quota, Usage
+from limner.persistence.admission import own_quotas, reserved
 from limner.persistence.rows import generation_from, image_from
-from limner.persistence.tables import UtcDateTime, generation_inputs, generations, images, live, running, usage_months
+from limner.persistence.tables import (
+    UtcDateTime,
+    generation_inputs,
+    generations,
+    images,
+    live,
+    running,
+    unsettled,
+    usage_months,
+)
 from limner.persistence.writes import holding, unneeded
 
 _image = select(images).where(
@@ -25,10 +34,17 @@ _images_to_purge = select(images.c.id).where(unneeded).order_by(images.c.deleted
 _generation = select(generations).where(
     generations.c.id == bindparam("generation_id"), generations.c.workspace_id == bindparam("workspace_id")
 )
-_lapsed_generations = (
-    select(generations)
-    .where(running, generations.c.lease_until < bindparam("now"))
-    .order_by(generations.c.lease_until, generations.c.id)
+_cancel_requests = select(generations.c.id).where(
+    generations.c.worker_id == bindparam("of"), running, generations.c.cancel_requested
+)
+_known_images = select(images.c.id).where(
+    images.c.id.in_(bindparam("ids", expanding=True)), images.c.purged_at.is_(None)
+)
+_planned = select(generations.c.planned_image_ids).where(unsettled)
+_images_between = (
+    select(images.c.id)
+    .where(images.c.id > bindparam("first"), images.c.id <= bindparam("last"), live)
+    .order_by(images.c.id)
     .limit(bindparam("at_most"))
 )
 _made_images = (
@@ -121,10 +137,27 @@ def generation(connection: Connection, workspace_id: str, generation_id: str) ->
     return next(iter(_assembled(connection, rows)), None)
 
 
-def lapsed_generations(connection: Connection, now: datetime, limit: int) -> tuple[Generation, ...]:
-    """Return running generations whose lease has ended, the longest lapsed first."""
-    rows = connection.execute(_lapsed_generations, {"now": now, "at_most": limit}).all()
-    return tuple(_assembled(connection, rows))
+def cancel_requests(connection: Connection, worker_id: str) -> tuple[str, ...]:
+    """Return the ids of a worker's running generations that somebody wants cancelled."""
+    return tuple(connection.scalars(_cancel_requests, {"of": worker_id}))
+
+
+def unknown_images(connection: Connection, image_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return those ids that neither a row nor a plan knows."""
+    known = set(connection.scalars(_known_images, {"ids": list(image_ids)}))
+    for planned in connection.scalars(_planned):
+        known.update(planned or ())
+    return tuple(each for each in image_ids if each not in known)
+
+
+def images_between(connection: Connection, first: str, last: str, limit: int) -> tuple[str, ...]:
+    """Return ids of shown images, ``first`` < id <= ``last``, in order."""
+    return tuple(connection.scalars(_images_between, {"first": first, "last": last, "at_most": limit}))
+
+
+def quota(connection: Connection, workspace_id: str) -> Quota | None:
+    """Return the quota of a workspace that has one of its own."""
+    return own_quotas(connection, [workspace_id]).get(workspace_id)
 
 
 def input_image(connection: Connection, workspace_id: str, generation_id: str, image_id: str) -> Image | None:
@@ -135,11 +168,17 @@ def input_image(connection: Connection, workspace_id: str, generation_id: str, i
 
 
 def usage(connection: Connection, workspace_id: str, month: str) -> Usage:
-    """Return what a workspace used in a month; nothing was used in a month without a row."""
+    """Return what a workspace used in a month, and what its running generations may still use."""
     row = connection.execute(_usage, {"workspace_id": workspace_id, "of": month}).one_or_none()
-    if row is None:
-        return Usage(workspace_id=workspace_id, month=month)
-    return Usage(workspace_id=workspace_id, month=month, images_used=row.images, cost_used_micros=row.cost_micros)
+    images_reserved, cost_reserved = reserved(connection, workspace_id)
+    return Usage(
+        workspace_id=workspace_id,
+        month=month,
+        images_used=row.images if row else 0,
+        cost_used_micros=row.cost_micros if row else 0,
+        images_reserved=images_reserved,
+        cost_reserved_micros=cost_reserved,
+    )
 
 
 def _assembled(connection: Connection, rows: Sequence[Row[Any]]) -> list[Generation]:

@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
 from limner.domain.task import Generation
-from limner.domain.usage import Usage
+from limner.domain.usage import Quota, Usage
 from limner.persistence import reads, schema, writes
 from limner.persistence.engine import for_reading, open_engine, translated_errors
 from limner.persistence.writer import GroupCommitWriter
 from limner.service.executor import BoundedExecutor
+from limner.service.ports import Start, Started, Unfinished
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,17 +63,33 @@ class SqlRepository:
         """Note that the bytes of these deleted images are gone."""
         await self._writer.run(writes.mark_purged, writes.Purge(image_ids, datetime.now(UTC)))
 
-    async def start_generation(self, generation: Generation, worker_id: str, lease_until: datetime) -> None:
-        """Keep a running generation and its inputs, leased to a worker."""
-        await self._writer.run(writes.start_generations, writes.Start(generation, worker_id, lease_until))
+    async def start_generation(self, start: Start) -> Started:
+        """Keep a running generation and its inputs, within quota and under its key."""
+        return await self._writer.run(writes.start_generations, start)
 
-    async def record_provider_job(self, generation_id: str, provider_job_id: str) -> None:
-        """Keep the id by which the provider knows the generation."""
-        await self._writer.run(writes.record_provider_jobs, (generation_id, provider_job_id))
+    async def add_submission(self, generation_id: str, number: int, indexes: Sequence[int]) -> None:
+        """Keep that a purchase of these pictures is about to be made."""
+        await self._writer.run(writes.add_submissions, (generation_id, number, indexes))
 
-    async def finish_generation(self, generation: Generation, cost_micros: int) -> bool:
+    async def accept_submission(self, generation_id: str, number: int, provider_job_id: str) -> None:
+        """Keep the provider's id of a purchase."""
+        await self._writer.run(writes.accept_submissions, (generation_id, number, provider_job_id))
+
+    async def void_submission(self, generation_id: str, number: int) -> None:
+        """Keep that a purchase was surely not made."""
+        await self._writer.run(writes.void_submissions, (generation_id, number))
+
+    async def finish_generation(self, generation: Generation, cost_micros: int, *, notify: bool = False) -> bool:
         """Keep the final state, the images and the month's usage, unless it ended before."""
-        return await self._writer.run(writes.finish_generations, writes.Finish(generation, cost_micros))
+        return await self._writer.run(writes.finish_generations, writes.Finish(generation, cost_micros, notify))
+
+    async def request_cancel(self, workspace_id: str, generation_id: str) -> None:
+        """Ask whichever worker runs the generation to cancel it."""
+        await self._writer.run(writes.request_cancels, (workspace_id, generation_id))
+
+    async def cancel_requests(self, worker_id: str) -> tuple[str, ...]:
+        """Return the ids of the worker's running generations that somebody wants cancelled."""
+        return await self._read(reads.cancel_requests, worker_id)
 
     async def generation(self, workspace_id: str, generation_id: str) -> Generation | None:
         """Return the generation with its images and inputs, or ``None``."""
@@ -86,9 +103,35 @@ class SqlRepository:
         """Lease all running generations of the worker for longer."""
         await self._writer.run(writes.renew_leases, writes.Renewal(worker_id, lease_until))
 
-    async def lapsed_generations(self, now: datetime, limit: int) -> tuple[Generation, ...]:
-        """Return running generations whose lease has ended."""
-        return await self._read(reads.lapsed_generations, now, limit)
+    async def end_leases(self, worker_ids: Sequence[str]) -> None:
+        """End the leases of workers that are known to be dead."""
+        await self._writer.run(writes.end_leases, tuple(worker_ids))
+
+    async def take_over(
+        self, worker_id: str, now: datetime, lease_until: datetime, limit: int
+    ) -> tuple[Unfinished, ...]:
+        """Lease running generations whose lease has ended to this worker, and return them."""
+        return await self._writer.run(writes.take_over, writes.TakeOver(worker_id, now, lease_until, limit))
+
+    async def forget_keys(self, before: datetime) -> None:
+        """Forget idempotency keys that were claimed before."""
+        await self._writer.run(writes.forget_keys, before)
+
+    async def unknown_images(self, image_ids: Sequence[str]) -> tuple[str, ...]:
+        """Return those ids that no row and no plan of a running generation knows."""
+        return await self._read(reads.unknown_images, image_ids)
+
+    async def images_between(self, first: str, last: str, limit: int) -> tuple[str, ...]:
+        """Return ids of images whose bytes must be there, in order."""
+        return await self._read(reads.images_between, first, last, limit)
+
+    async def quota(self, workspace_id: str) -> Quota | None:
+        """Return the quota of a workspace that has one of its own, or ``None``."""
+        return await self._read(reads.quota, workspace_id)
+
+    async def set_quota(self, workspace_id: str, quota: Quota | None) -> None:
+        """Give a workspace a quota of its own; ``None`` takes it away."""
+        await self._writer.run(writes.set_quotas, (workspace_id, quota))
 
     async def usage(self, workspace_id: str, month: str) -> Usage:
         """Return what the workspace used in a month."""

@@ -7,7 +7,19 @@ from typing import Any
 from sqlalchemy import Row
 
 from limner.domain.image import Image, OutputFormat
-from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Operation
+from limner.domain.task import (
+    EditTask,
+    Failure,
+    GenerateTask,
+    Generation,
+    GenerationState,
+    MissingPicture,
+    Operation,
+    Plan,
+    Task,
+    UpscaleTask,
+)
+from limner.service.ports import SubmissionRecord, Unfinished
 
 
 def image_row(image: Image, position: int = 0) -> dict[str, Any]:
@@ -108,4 +120,49 @@ def generation_from(
 def _failure_document(failure: Failure | None) -> dict[str, Any] | None:
     if failure is None:
         return None
-    return {"reason": failure.reason, "message": failure.message, "metadata": dict(failure.metadata)}
+    return {**asdict(failure), "metadata": dict(failure.metadata)}
+
+
+def plan_row(plan: Plan, granted_images: int) -> dict[str, Any]:
+    """Return the columns of a generation that hold its plan."""
+    return {
+        "task": asdict(plan.task),
+        "seed": plan.seed,
+        "planned_image_ids": plan.image_ids,
+        "granted_images": granted_images,
+        "unit_cost_micros": plan.unit_cost_micros,
+    }
+
+
+def plan_from(row: Row[Any]) -> Plan:
+    """Return the plan of a row of ``generations``."""
+    return Plan(
+        task=_task_from(Operation(row.operation), row.task),
+        seed=row.seed,
+        image_ids=tuple(row.planned_image_ids),
+        unit_cost_micros=row.unit_cost_micros,
+    )
+
+
+def unfinished_from(row: Row[Any], inputs: Sequence[Row[Any]], submitted: Sequence[Row[Any]]) -> Unfinished:
+    """Return a generation that was left behind, from its row, its inputs' rows and those of its purchases."""
+    images = [image_from(each) for each in inputs]
+    return Unfinished(
+        generation=generation_from(row, (), [each.id for each in images], images),
+        plan=plan_from(row),
+        granted_images=row.granted_images,
+        submissions=tuple(
+            SubmissionRecord(indexes=tuple(each.indexes), provider_job_id=each.provider_job_id or "")
+            for each in submitted
+        ),
+        cancel_requested=row.cancel_requested,
+    )
+
+
+def _task_from(operation: Operation, document: dict[str, Any]) -> Task:
+    facts = {**document, "output_format": OutputFormat(document["output_format"])}
+    if operation is Operation.GENERATE:
+        return GenerateTask(**facts)
+    if operation is Operation.UPSCALE:
+        return UpscaleTask(**facts)
+    return EditTask(**{**facts, "image_ids": tuple(document["image_ids"])})

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from limner.domain.errors import DatabaseUnavailableError
 from limner.persistence.engine import open_engine, translated_errors
 
-NEWEST: Final = "0001"
+NEWEST: Final = "0002"
 """The newest migration in ``migrations/versions``. Their names sort by age."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -2,7 +2,10 @@
 
     generations ──< generation_inputs >── images      what a generation started from
     generations ──< images                            what it made; an upload has no generation
-    usage_months                                      what a workspace used, per month
+    generations ──< submissions                       what was asked of a provider that bills
+    generations ──< webhook_deliveries                who is still to be told of its end
+    idempotency_keys ──> generations                  which key made it
+    usage_months, workspace_quotas                    what a workspace used per month, and may use
 
 Rows are never removed. An image that is deleted keeps its row with ``deleted_at``; once its bytes are gone
 from the blob store too, ``purged_at`` is set.
@@ -24,7 +27,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     literal_column,
+    or_,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -77,7 +82,53 @@ generations = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("worker_id", Text, nullable=False),
     Column("lease_until", UtcDateTime, nullable=False),
-    Column("provider_job_id", Text),
+    Column("task", Json, comment="The plan's task; null in generations made before plans were kept."),
+    Column("seed", BigInteger, nullable=False, server_default="0"),
+    Column("planned_image_ids", Json),
+    Column("granted_images", Integer, nullable=False, server_default="0"),
+    Column("unit_cost_micros", BigInteger, nullable=False, server_default="0"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("generation_id", Identifier, ForeignKey("generations.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="In the order of submission, from 0."),
+    Column("indexes", Json, nullable=False, comment="The pictures that were asked for."),
+    Column("provider_job_id", Text, comment="Null until the provider's answer was kept."),
+    Column("void", Boolean, nullable=False, comment="Surely nothing was bought."),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    # No foreign key: the key is claimed first, and the generation kept when the claim was won.
+    Column("generation_id", Identifier, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+)
+
+workspace_quotas = Table(
+    "workspace_quotas",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("images", Integer, comment="Per month; null for no limit."),
+    Column("cost_micros", BigInteger, comment="Per month; null for no limit."),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("generation_id", Identifier, ForeignKey("generations.id"), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, comment="Null when it was delivered or given up."),
 )
 
 images = Table(
@@ -122,10 +173,21 @@ usage_months = Table(
 
 # Written out, not bound: a partial index serves only a query that says the same in words.
 running = generations.c.state == literal_column("'running'")
+unknown = generations.c.state == literal_column("'unknown'")
+unsettled = or_(running, unknown)
 live = images.c.deleted_at.is_(None)
+undelivered = webhook_deliveries.c.next_attempt_at.is_not(None)
 awaiting_purge = images.c.deleted_at.is_not(None) & images.c.purged_at.is_(None)
 
 Index("ix_generations_running", generations.c.worker_id, sqlite_where=running, postgresql_where=running)
+Index("ix_generations_reserving", generations.c.workspace_id, sqlite_where=running, postgresql_where=running)
+Index("ix_idempotency_keys_claimed", idempotency_keys.c.claimed_at)
+Index(
+    "ix_webhook_deliveries_due",
+    webhook_deliveries.c.next_attempt_at,
+    sqlite_where=undelivered,
+    postgresql_where=undelivered,
+)
 Index("ix_generation_inputs_image", generation_inputs.c.image_id)
 Index(
     "ix_images_workspace",

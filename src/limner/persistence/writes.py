@@ -1,27 +1,48 @@
 """What changes facts: each a ``Write``, for as many items as wait, in a running transaction."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, exists, insert, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Row,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from limner.domain.errors import ImageNotFoundError
+from limner.domain.errors import ImageNotFoundError, LimnerError, QuotaExceededError
+from limner.domain.identifiers import new_id
 from limner.domain.image import Image
-from limner.domain.task import Generation
-from limner.persistence.rows import generation_row, image_row, outcome_row
-from limner.persistence.tables import awaiting_purge, generation_inputs, generations, images, live, running
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A generation that begins, and the worker that it is leased to."""
-
-    generation: Generation
-    worker_id: str
-    lease_until: datetime
+from limner.domain.task import Generation, GenerationState
+from limner.domain.usage import Quota
+from limner.persistence.admission import claim_keys, grant_images, month_of, release_keys
+from limner.persistence.rows import generation_row, image_row, outcome_row, plan_row, unfinished_from
+from limner.persistence.tables import (
+    awaiting_purge,
+    generation_inputs,
+    generations,
+    idempotency_keys,
+    images,
+    live,
+    running,
+    submissions,
+    unsettled,
+    webhook_deliveries,
+    workspace_quotas,
+)
+from limner.service.ports import Start, Started, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,8 @@ class Finish:
 
     generation: Generation
     cost_micros: int
+    notify: bool = False
+    """Whether a webhook delivery is kept along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +70,16 @@ class Renewal:
 
     worker_id: str
     lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A worker that looks for work that dead workers left behind."""
+
+    worker_id: str
+    now: datetime
+    lease_until: datetime
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +102,14 @@ _hold_images = (
     .order_by(images.c.id)
     .with_for_update(read=True)
 )
-_hold_running = (
-    select(generations.c.id)
-    .where(generations.c.id.in_(bindparam("ids", expanding=True)), running)
+_hold_unsettled = (
+    select(generations.c.id, generations.c.state)
+    .where(generations.c.id.in_(bindparam("ids", expanding=True)), unsettled)
     .order_by(generations.c.id)
     .with_for_update()
 )
 # What is set is what each row brings along: see ``outcome_row``.
-_finish_generations = update(generations).where(generations.c.id == bindparam("finished_id"), running)
+_finish_generations = update(generations).where(generations.c.id == bindparam("finished_id"), unsettled)
 # In words, because both databases understand them, while each dialect of SQLAlchemy has an insert of its own.
 _add_usage = text(
     "INSERT INTO usage_months (workspace_id, month, images, cost_micros)"
@@ -89,9 +122,55 @@ _add_usage = text(
     bindparam("images", type_=Integer),
     bindparam("cost_micros", type_=BigInteger),
 )
-_record_provider_job = (
-    update(generations).where(generations.c.id == bindparam("of")).values(provider_job_id=bindparam("provider_job_id"))
+_add_submissions = insert(submissions)
+_accept_submission = (
+    update(submissions)
+    .where(submissions.c.generation_id == bindparam("of"), submissions.c.number == bindparam("nth"))
+    .values(provider_job_id=bindparam("provider_job_id"))
 )
+_void_submission = (
+    update(submissions)
+    .where(submissions.c.generation_id == bindparam("of"), submissions.c.number == bindparam("nth"))
+    .values(void=True)
+)
+_add_deliveries = insert(webhook_deliveries)
+_request_cancel = (
+    update(generations)
+    .where(generations.c.id == bindparam("of"), generations.c.workspace_id == bindparam("in_workspace"), running)
+    .values(cancel_requested=True)
+)
+_end_leases = (
+    update(generations)
+    .where(generations.c.worker_id == bindparam("of"), running)
+    .values(lease_until=bindparam("lease_until"))
+)
+_hold_lapsed = (
+    select(generations.c.id)
+    .where(running, generations.c.lease_until < bindparam("now"))
+    .order_by(generations.c.lease_until, generations.c.id)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+_take_over = (
+    update(generations)
+    .where(generations.c.id == bindparam("of"))
+    .values(worker_id=bindparam("to"), lease_until=bindparam("lease_until"))
+)
+_generations = select(generations).where(generations.c.id.in_(bindparam("ids", expanding=True)))
+_made_submissions = (
+    select(submissions)
+    .where(submissions.c.generation_id.in_(bindparam("ids", expanding=True)), ~submissions.c.void)
+    .order_by(submissions.c.number)
+)
+_inputs_of = (
+    select(images, generation_inputs.c.generation_id.label("started_id"))
+    .join(generation_inputs, generation_inputs.c.image_id == images.c.id)
+    .where(generation_inputs.c.generation_id.in_(bindparam("ids", expanding=True)))
+    .order_by(generation_inputs.c.position)
+)
+_forget_keys = delete(idempotency_keys).where(idempotency_keys.c.claimed_at < bindparam("before"))
+_remove_quota = delete(workspace_quotas).where(workspace_quotas.c.workspace_id == bindparam("of"))
+_insert_quota = insert(workspace_quotas)
 _renew_leases = (
     update(generations)
     .where(generations.c.worker_id == bindparam("of"), running)
@@ -139,34 +218,97 @@ def add_images(connection: Connection, uploads: Sequence[Image]) -> Sequence[Non
     return [None] * len(uploads)
 
 
-def start_generations(connection: Connection, starts: Sequence[Start]) -> Sequence[ImageNotFoundError | None]:
-    """Keep running generations, apart from those whose inputs are not all there any longer."""
-    missing = _missing_inputs(connection, starts)
-    started = [start for start in starts if start.generation.id not in missing]
-    _insert(connection, _insert_generations, [_start_row(start) for start in started])
+def start_generations(connection: Connection, starts: Sequence[Start]) -> Sequence[Started | LimnerError]:
+    """Keep running generations: those whose inputs are there, whose key is theirs, and that the quota allows."""
+    verdicts: dict[str, Started | LimnerError] = {
+        generation_id: ImageNotFoundError() for generation_id in _missing_inputs(connection, starts)
+    }
+    verdicts |= claim_keys(connection, [start for start in starts if start.generation.id not in verdicts])
+    granted = grant_images(connection, [start for start in starts if start.generation.id not in verdicts])
+    refused = [start for start in starts if granted.get(start.generation.id) == 0]
+    release_keys(connection, refused)
+    verdicts |= {start.generation.id: QuotaExceededError() for start in refused}
+    started = [start for start in starts if start.generation.id not in verdicts]
+    _insert(connection, _insert_generations, [_start_row(start, granted[start.generation.id]) for start in started])
     _insert(connection, _insert_inputs, [row for start in started for row in _input_rows(start.generation)])
-    return [ImageNotFoundError() if start.generation.id in missing else None for start in starts]
+    for start in started:
+        images_granted = granted[start.generation.id]
+        verdicts[start.generation.id] = Started(generation_id=start.generation.id, granted_images=images_granted)
+    return [verdicts[start.generation.id] for start in starts]
 
 
 def finish_generations(connection: Connection, finishes: Sequence[Finish]) -> Sequence[bool]:
-    """Keep final states, images and usage of those that still run; tell which did."""
+    """Keep final states, images and usage of those that may still end; tell which did."""
     ids = [finish.generation.id for finish in finishes]
-    still_running = set(connection.scalars(_hold_running, {"ids": ids}))
+    states = {row.id: row.state for row in connection.execute(_hold_unsettled, {"ids": ids})}
     verdicts = []
-    for each in ids:
-        verdicts.append(each in still_running)
-        still_running.discard(each)  # of two that end the same generation, the first wins
+    for finish in finishes:
+        state = states.pop(finish.generation.id, None)  # of two that end the same generation, the first wins
+        verdicts.append(state == GenerationState.RUNNING or (state is not None and bool(finish.generation.images)))
     kept = [finish for finish, verdict in zip(finishes, verdicts, strict=True) if verdict]
     _insert(connection, _finish_generations, [_finish_row(finish.generation) for finish in kept])
     _insert(connection, _insert_images, [row for finish in kept for row in _image_rows(finish.generation)])
     _insert(connection, _add_usage, _usage_rows(kept))
+    _insert(connection, _add_deliveries, [_delivery_row(finish.generation) for finish in kept if finish.notify])
     return verdicts
 
 
-def record_provider_jobs(connection: Connection, jobs: Sequence[tuple[str, str]]) -> Sequence[None]:
-    """Keep the ids by which providers know generations: pairs of our id and theirs."""
-    connection.execute(_record_provider_job, [{"of": ours, "provider_job_id": theirs} for ours, theirs in jobs])
-    return [None] * len(jobs)
+def add_submissions(connection: Connection, added: Sequence[tuple[str, int, Sequence[int]]]) -> Sequence[None]:
+    """Keep purchases that are about to be made: generation, number, pictures."""
+    rows = [
+        {"generation_id": of, "number": number, "indexes": list(indexes), "void": False}
+        for of, number, indexes in added
+    ]
+    connection.execute(_add_submissions, rows)
+    return [None] * len(added)
+
+
+def accept_submissions(connection: Connection, accepted: Sequence[tuple[str, int, str]]) -> Sequence[None]:
+    """Keep the ids by which providers know purchases: generation, number, their id."""
+    rows = [{"of": of, "nth": number, "provider_job_id": job_id} for of, number, job_id in accepted]
+    connection.execute(_accept_submission, rows)
+    return [None] * len(accepted)
+
+
+def void_submissions(connection: Connection, voided: Sequence[tuple[str, int]]) -> Sequence[None]:
+    """Keep that purchases were surely not made: generation, number."""
+    connection.execute(_void_submission, [{"of": of, "nth": number} for of, number in voided])
+    return [None] * len(voided)
+
+
+def request_cancels(connection: Connection, wanted: Sequence[tuple[str, str]]) -> Sequence[None]:
+    """Mark running generations to be cancelled by their workers: workspace, generation."""
+    connection.execute(_request_cancel, [{"in_workspace": workspace, "of": of} for workspace, of in wanted])
+    return [None] * len(wanted)
+
+
+def end_leases(connection: Connection, dead: Sequence[Sequence[str]]) -> Sequence[None]:
+    """End the leases of dead workers."""
+    long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+    rows = [{"of": worker_id, "lease_until": long_ago} for worker_ids in dead for worker_id in worker_ids]
+    _insert(connection, _end_leases, rows)
+    return [None] * len(dead)
+
+
+def take_over(connection: Connection, takers: Sequence[TakeOver]) -> Sequence[tuple[Unfinished, ...]]:
+    """Lease lapsed generations to the workers that ask, each to the first."""
+    return [_take(connection, taker) for taker in takers]
+
+
+def forget_keys(connection: Connection, moments: Sequence[datetime]) -> Sequence[None]:
+    """Forget idempotency keys that were claimed before."""
+    connection.execute(_forget_keys, {"before": max(moments)})
+    return [None] * len(moments)
+
+
+def set_quotas(connection: Connection, given: Sequence[tuple[str, Quota | None]]) -> Sequence[None]:
+    """Give workspaces quotas of their own, or take them away."""
+    for workspace_id, quota in given:
+        connection.execute(_remove_quota, {"of": workspace_id})
+        if quota is not None:
+            row = {"workspace_id": workspace_id, "images": quota.images, "cost_micros": quota.cost_micros}
+            connection.execute(_insert_quota, row)
+    return [None] * len(given)
 
 
 def renew_leases(connection: Connection, renewals: Sequence[Renewal]) -> Sequence[None]:
@@ -206,8 +348,32 @@ def _input_keys(generation: Generation) -> set[tuple[str, str]]:
     return {(image_id, generation.workspace_id) for image_id in generation.input_image_ids}
 
 
-def _start_row(start: Start) -> dict[str, Any]:
-    row = generation_row(start.generation)
+def _take(connection: Connection, taker: TakeOver) -> tuple[Unfinished, ...]:
+    ids = list(connection.scalars(_hold_lapsed, {"now": taker.now, "at_most": taker.limit}))
+    rows = [{"of": each, "to": taker.worker_id, "lease_until": taker.lease_until} for each in ids]
+    _insert(connection, _take_over, rows)
+    records: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(_made_submissions, {"ids": ids}):
+        records[row.generation_id].append(row)
+    inputs: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(_inputs_of, {"ids": ids}):
+        inputs[row.started_id].append(row)
+    taken = connection.execute(_generations, {"ids": ids}).all()
+    return tuple(unfinished_from(row, inputs[row.id], records[row.id]) for row in taken)
+
+
+def _delivery_row(generation: Generation) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "workspace_id": generation.workspace_id,
+        "generation_id": generation.id,
+        "attempts": 0,
+        "next_attempt_at": generation.updated_at,
+    }
+
+
+def _start_row(start: Start, granted_images: int) -> dict[str, Any]:
+    row = generation_row(start.generation) | plan_row(start.plan, granted_images)
     row["worker_id"] = start.worker_id
     row["lease_until"] = start.lease_until
     return row
@@ -242,12 +408,6 @@ def _usage_rows(finishes: Sequence[Finish]) -> list[dict[str, Any]]:
         for key in sorted(made)
         if made[key] or cost[key]
     ]
-
-
-def month_of(moment: datetime) -> str:
-    """Return the month that usage of this moment counts for, such as ``2026-11`` (UTC)."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.year:04}-{utc.month:02}"
 
 
 def _delete(connection: Connection, deletion: Deletion) -> tuple[str, ...]:

@@ -43,3 +43,8 @@ def current_caller() -> Caller:
     caller = _current.get().caller
     assert caller is not None
     return caller
+
+
+def header_values(context: Context, key: str) -> list[str]:
+    """Return the values of a text header of the request, in order."""
+    return [str(value) for name, value in context.invocation_metadata() or () if name == key]

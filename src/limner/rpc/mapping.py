@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.struct_pb2 import Struct, Value
@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from imageservice.v1 import image_pb2, image_service_pb2
 
 from limner.domain import image, task, usage
-from limner.domain.errors import FieldViolation, InvalidFieldError
+from limner.domain.errors import FieldViolation, InvalidFieldError, QuotaExceededError
 from limner.domain.model import ModelCapabilities
 from limner.rpc.status import status_of_reason
 from limner.service import events
@@ -23,11 +23,18 @@ TaskResponse = TypeVar(
     image_service_pb2.UpscaleImageResponse,
 )
 
+TaskRequest: TypeAlias = (
+    image_service_pb2.GenerateImagesRequest
+    | image_service_pb2.EditImagesRequest
+    | image_service_pb2.UpscaleImageRequest
+)
+
 _STATES = {
     task.GenerationState.RUNNING: image_pb2.Generation.RUNNING,
     task.GenerationState.SUCCEEDED: image_pb2.Generation.SUCCEEDED,
     task.GenerationState.FAILED: image_pb2.Generation.FAILED,
     task.GenerationState.CANCELLED: image_pb2.Generation.CANCELLED,
+    task.GenerationState.UNKNOWN: image_pb2.Generation.FAILED,
 }
 _EPOCH_ORDINAL = datetime(1970, 1, 1).toordinal()
 
@@ -70,17 +77,32 @@ def upscale_draft(request: image_service_pb2.UpscaleImageRequest) -> TaskDraft:
     )
 
 
-def run_draft(request: image_service_pb2.RunTaskRequest) -> TaskDraft:
-    """Read the one task of the request; raise ``InvalidFieldError`` when there is none, or two workspaces."""
+def request_id(request: TaskRequest) -> str | None:
+    """Read the idempotency key of a task request; ``None`` when it has none."""
+    return request.request_id if request.HasField("request_id") else None
+
+
+def run_request(
+    request: image_service_pb2.RunTaskRequest,
+) -> TaskRequest:
+    """Return the one task of the request; raise ``InvalidFieldError`` when there is none, or two workspaces."""
     kind = request.WhichOneof("task")
     if kind is None:
         raise InvalidFieldError([FieldViolation("task", "one of generate, edit and upscale is required")])
     inner: str = getattr(request, kind).workspace_id
     if inner not in ("", request.workspace_id):
         raise InvalidFieldError([FieldViolation(f"{kind}.workspaceId", "must be empty or as in the path")])
-    if kind == "generate":
-        return generate_draft(request.generate)
-    return edit_draft(request.edit) if kind == "edit" else upscale_draft(request.upscale)
+    task_request: TaskRequest = getattr(request, kind)
+    return task_request
+
+
+def draft(request: TaskRequest) -> TaskDraft:
+    """Read a task request."""
+    if isinstance(request, image_service_pb2.GenerateImagesRequest):
+        return generate_draft(request)
+    if isinstance(request, image_service_pb2.EditImagesRequest):
+        return edit_draft(request)
+    return upscale_draft(request)
 
 
 def task_response(response: type[TaskResponse], generation: task.Generation) -> TaskResponse:
@@ -90,6 +112,7 @@ def task_response(response: type[TaskResponse], generation: task.Generation) -> 
         generation_id=generation.id,
         description=generation.description,
         detail=_detail(generation),
+        state=image_pb2.Generation.RUNNING if generation.state is task.GenerationState.RUNNING else None,
     )
 
 
@@ -158,13 +181,15 @@ def model_message(source: ModelCapabilities, unready_reason: str, default_for: I
 
 
 def usage_message(source: usage.Usage) -> image_pb2.Usage:
-    """Write what a workspace used."""
+    """Write what a workspace used, and may use."""
+    quota = source.quota
     return image_pb2.Usage(
         workspace_id=source.workspace_id,
         month=source.month,
-        images=image_pb2.Usage.Images(used=source.images_used, reserved=source.images_reserved),
+        images=image_pb2.Usage.Images(limit=quota.images, used=source.images_used, reserved=source.images_reserved),
         money=image_pb2.Usage.Money(
             currency="USD",
+            limit=None if quota.cost_micros is None else quota.cost_micros / 1_000_000,
             used=source.cost_used_micros / 1_000_000,
             reserved=source.cost_reserved_micros / 1_000_000,
         ),
@@ -226,8 +251,9 @@ def _detail(generation: task.Generation) -> image_pb2.TaskDetail | None:
     if not generation.missing or generation.state is not task.GenerationState.SUCCEEDED:
         return None
     made = generation.requested_images - len(generation.missing)
+    over_quota = any(each.reason == QuotaExceededError.reason for each in generation.missing)
     return image_pb2.TaskDetail(
-        code="PARTIAL_RESULT",
+        code="PARTIAL_QUOTA" if over_quota else "PARTIAL_RESULT",
         message=f"{made} of {generation.requested_images} images were made.",
         requested_images=generation.requested_images,
         created_images=made,

@@ -10,10 +10,11 @@ from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError
 from limner.domain.task import Operation
 from limner.rpc import mapping, page_token
-from limner.rpc.call import Context, current_call, current_caller
+from limner.rpc.call import Context, current_call, current_caller, header_values
 from limner.service.catalogue import Catalogue
+from limner.service.idempotency import claim_of
 from limner.service.library import ImageLibrary
-from limner.service.tasks import TaskRunner
+from limner.service.tasks import Asked, TaskRunner
 
 
 class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
@@ -28,32 +29,26 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         self, request: image_service_pb2.GenerateImagesRequest, context: Context
     ) -> image_service_pb2.GenerateImagesResponse:
         """Generate images from a prompt."""
-        draft = mapping.generate_draft(request)
-        generation = await self._tasks.run(current_caller(), request.workspace_id, draft)
-        return mapping.task_response(image_service_pb2.GenerateImagesResponse, generation)
+        return await self._do(request, context, image_service_pb2.GenerateImagesResponse)
 
     async def EditImages(
         self, request: image_service_pb2.EditImagesRequest, context: Context
     ) -> image_service_pb2.EditImagesResponse:
         """Edit existing images by a prompt."""
-        draft = mapping.edit_draft(request)
-        generation = await self._tasks.run(current_caller(), request.workspace_id, draft)
-        return mapping.task_response(image_service_pb2.EditImagesResponse, generation)
+        return await self._do(request, context, image_service_pb2.EditImagesResponse)
 
     async def UpscaleImage(
         self, request: image_service_pb2.UpscaleImageRequest, context: Context
     ) -> image_service_pb2.UpscaleImageResponse:
         """Make an image larger."""
-        draft = mapping.upscale_draft(request)
-        generation = await self._tasks.run(current_caller(), request.workspace_id, draft)
-        return mapping.task_response(image_service_pb2.UpscaleImageResponse, generation)
+        return await self._do(request, context, image_service_pb2.UpscaleImageResponse)
 
     async def RunTask(
         self, request: image_service_pb2.RunTaskRequest, context: Context
     ) -> AsyncIterator[image_service_pb2.RunTaskEvent]:
         """Run one task and tell how it goes."""
-        draft = mapping.run_draft(request)
-        async for event in self._tasks.events(current_caller(), request.workspace_id, draft):
+        asked = _asked(mapping.run_request(request), request.workspace_id, context)
+        async for event in self._tasks.events(asked):
             yield mapping.event_message(event)
 
     async def GetGeneration(
@@ -125,8 +120,29 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         """Answer what a workspace used this month."""
         return mapping.usage_message(await self._library.usage(request.workspace_id))
 
+    async def _do(
+        self, request: mapping.TaskRequest, context: Context, response: type[mapping.TaskResponse]
+    ) -> mapping.TaskResponse:
+        """Answer a task call when its images are there, or at once when the caller prefers so (RFC 7240)."""
+        asked = _asked(request, request.workspace_id, context)
+        if _prefers_async(context):
+            return mapping.task_response(response, await self._tasks.begin(asked))
+        return mapping.task_response(response, await self._tasks.run(asked))
+
     def _defaults_of(self, model_id: str) -> list[str]:
         return [each.value for each in Operation if self._catalogue.default_id(each) == model_id]
+
+
+def _asked(request: mapping.TaskRequest, workspace_id: str, context: Context) -> Asked:
+    draft = mapping.draft(request)
+    keys = header_values(context, "idempotency-key")
+    claim = claim_of(draft, mapping.request_id(request), keys[0] if keys else None)
+    return Asked(caller=current_caller(), workspace_id=workspace_id, draft=draft, claim=claim)
+
+
+def _prefers_async(context: Context) -> bool:
+    preferences = ",".join(header_values(context, "prefer")).split(",")
+    return any(each.strip().lower() == "respond-async" for each in preferences)
 
 
 def _page_size(asked: int) -> int:

@@ -22,6 +22,8 @@ CODES: Final[Mapping[type[errors.LimnerError], grpc.StatusCode]] = {
     errors.ImageNotFoundError: grpc.StatusCode.NOT_FOUND,
     errors.GenerationNotFoundError: grpc.StatusCode.NOT_FOUND,
     errors.GenerationCancelledError: grpc.StatusCode.CANCELLED,
+    errors.IdempotencyKeyReusedError: grpc.StatusCode.ALREADY_EXISTS,
+    errors.QuotaExceededError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ProviderUnavailableError: grpc.StatusCode.UNAVAILABLE,
     errors.StorageUnavailableError: grpc.StatusCode.UNAVAILABLE,
@@ -43,7 +45,7 @@ def status_of(error: errors.LimnerError) -> Status:
     if isinstance(error, errors.InvalidFieldError):
         fields = (BadRequest.FieldViolation(field=v.field, description=v.description) for v in error.violations)
         status.details.append(_packed(BadRequest(field_violations=fields)))
-    if isinstance(error, errors.OverloadedError):
+    if error.retry_after_s is not None:
         retry = RetryInfo()
         retry.retry_delay.FromMilliseconds(int(error.retry_after_s * 1000))
         status.details.append(_packed(retry))

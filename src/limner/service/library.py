@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, ImageNotFoundError, InvalidFieldError, LimnerError
 from limner.domain.identifiers import is_id, new_id
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
-from limner.domain.usage import Usage
-from limner.service import policy
+from limner.domain.usage import Quota, Usage
+from limner.service import failpoints, policy
 from limner.service.caller import Caller
 from limner.service.ports import BlobNotFoundError, InvalidPictureError
-from limner.service.run import Stores, digest
+from limner.service.stores import Stores, digest
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,9 @@ _PURGE_BATCH = 100
 class ImageLibrary:
     """The image calls."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, *, quota: Quota | None = None) -> None:
         self._stores = stores
+        self._quota = quota or Quota()
 
     async def upload(self, caller: Caller, workspace_id: str, data: bytes) -> Image:
         """Keep a caller's own picture: its bytes first, then the row that shows them."""
@@ -48,6 +50,7 @@ class ImageLibrary:
             updated_at=now,
         )
         await self._stores.blobs.put(image.id, data, image.format.content_type)
+        failpoints.reach("upload-stored")
         await self._stores.repository.add_image(image)
         return image
 
@@ -69,6 +72,7 @@ class ImageLibrary:
         image = await self.image(workspace_id, image_id)
         policy.require_creator_or_admin(caller, image)
         unneeded = await self._stores.repository.delete_image(workspace_id, image_id, self._stores.clock())
+        failpoints.reach("images-deleted")
         try:
             await self._purge(unneeded)
         except LimnerError as error:
@@ -80,8 +84,10 @@ class ImageLibrary:
         return image, self._bytes_of(image)
 
     async def usage(self, workspace_id: str) -> Usage:
-        """Return what the workspace used in the running month."""
-        return await self._stores.repository.usage(workspace_id, f"{self._stores.clock():%Y-%m}")
+        """Return what the workspace used in the running month, and may use."""
+        repository = self._stores.repository
+        used = await repository.usage(workspace_id, f"{self._stores.clock():%Y-%m}")
+        return replace(used, quota=await repository.quota(workspace_id) or self._quota)
 
     async def keep_purging(self) -> None:
         """Delete, again and again, the bytes that a crash or an outage left behind. Never returns."""

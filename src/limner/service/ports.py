@@ -5,14 +5,14 @@ into those of ``limner.domain.errors`` at its edge (``raise … from error``).
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, OutputFormat
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import Generation, MissingPicture, Task
-from limner.domain.usage import Usage
+from limner.domain.task import Generation, MissingPicture, Plan, Task
+from limner.domain.usage import Quota, Usage
 from limner.service.caller import Caller
 
 
@@ -55,6 +55,59 @@ class BlobStore(Protocol):
         """Release what the store holds. Nothing is called afterwards."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An idempotency key, within the workspace, user and kind of task of its generation."""
+
+    key: str
+    fingerprint: str
+    """A digest of the request: the same key may only be used for the same request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A generation that begins."""
+
+    generation: Generation
+    plan: Plan
+    worker_id: str
+    lease_until: datetime
+    claim: Claim | None = None
+    quota: Quota = field(default_factory=Quota)
+    """For a workspace that has none of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What became of a start."""
+
+    generation_id: str
+    granted_images: int
+    """How many of the asked images the quota allows."""
+    joined: bool = False
+    """The key was claimed before, by this same request: ``generation_id`` is that earlier generation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRecord:
+    """A purchase as it was last kept. Void ones are not told."""
+
+    indexes: tuple[int, ...]
+    provider_job_id: str
+    """Empty when the provider's answer was not kept: nobody knows whether it was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A generation that another worker left behind."""
+
+    generation: Generation
+    plan: Plan
+    granted_images: int
+    submissions: tuple[SubmissionRecord, ...] = ()
+    cancel_requested: bool = False
+
+
 class Repository(Protocol):
     """Keeps the facts. Every method is one transaction, and raises ``DatabaseUnavailableError`` when it can't be.
 
@@ -86,23 +139,37 @@ class Repository(Protocol):
     async def mark_purged(self, image_ids: Sequence[str]) -> None:
         """Note that the bytes of these deleted images are gone."""
 
-    async def start_generation(self, generation: Generation, worker_id: str, lease_until: datetime) -> None:
-        """Keep a running generation and its inputs, leased to a worker.
+    async def start_generation(self, start: "Start") -> "Started":
+        """Keep a running generation and its inputs, leased to a worker, within quota and under its key.
 
-        Raises ``ImageNotFoundError`` and keeps nothing when an input is not there, or not any longer: a
-        deletion at the same moment either comes first, or sees that the bytes are needed.
+        The one place where quota is taken and a key is claimed, so exactly one of many callers at once wins.
+        Raises ``ImageNotFoundError`` when an input is not there any longer, ``QuotaExceededError`` when not one
+        image fits, and ``IdempotencyKeyReusedError``; then nothing is kept.
         """
 
-    async def record_provider_job(self, generation_id: str, provider_job_id: str) -> None:
-        """Keep the id by which the provider knows the generation."""
+    async def add_submission(self, generation_id: str, number: int, indexes: Sequence[int]) -> None:
+        """Keep that a purchase of these pictures is about to be made."""
 
-    async def finish_generation(self, generation: Generation, cost_micros: int) -> bool:
+    async def accept_submission(self, generation_id: str, number: int, provider_job_id: str) -> None:
+        """Keep the provider's id of a purchase."""
+
+    async def void_submission(self, generation_id: str, number: int) -> None:
+        """Keep that a purchase was surely not made."""
+
+    async def finish_generation(self, generation: Generation, cost_micros: int, *, notify: bool = False) -> bool:
         """Keep the final state, the images and the month's usage, all at once.
 
-        ``cost_micros`` is what the images cost, in millionths of a US dollar; they count for the month (UTC)
-        of the generation's ``updated_at``. Returns ``False`` and keeps nothing when the generation is not
-        running any longer: then nobody may show its images.
+        ``cost_micros`` is what the images cost, in millionths of a US dollar; the month is that of the
+        generation's ``updated_at``. With ``notify`` a webhook delivery is kept along. Returns ``False`` and keeps
+        nothing when the generation has ended already: then nobody may show these images. An outcome that was
+        unknown gives way to images, though: they were paid for.
         """
+
+    async def request_cancel(self, workspace_id: str, generation_id: str) -> None:
+        """Ask whichever worker runs the generation to cancel it."""
+
+    async def cancel_requests(self, worker_id: str) -> tuple[str, ...]:
+        """Return the ids of the worker's running generations that somebody wants cancelled."""
 
     async def generation(self, workspace_id: str, generation_id: str) -> Generation | None:
         """Return the generation with its images and inputs, or ``None``.
@@ -120,8 +187,28 @@ class Repository(Protocol):
     async def renew_leases(self, worker_id: str, lease_until: datetime) -> None:
         """Lease all running generations of the worker for longer."""
 
-    async def lapsed_generations(self, now: datetime, limit: int) -> tuple[Generation, ...]:
-        """Return running generations whose lease has ended: their worker is gone."""
+    async def end_leases(self, worker_ids: Sequence[str]) -> None:
+        """End the leases of workers that are known to be dead."""
+
+    async def take_over(
+        self, worker_id: str, now: datetime, lease_until: datetime, limit: int
+    ) -> tuple["Unfinished", ...]:
+        """Lease running generations whose lease has ended to this worker, and return them. No two workers get one."""
+
+    async def forget_keys(self, before: datetime) -> None:
+        """Forget idempotency keys that were claimed before."""
+
+    async def unknown_images(self, image_ids: Sequence[str]) -> tuple[str, ...]:
+        """Return those ids that no row and no plan of a running generation knows."""
+
+    async def images_between(self, first: str, last: str, limit: int) -> tuple[str, ...]:
+        """Return ids of images whose bytes must be there, ``first`` < id <= ``last``, in order."""
+
+    async def quota(self, workspace_id: str) -> Quota | None:
+        """Return the quota of a workspace that has one of its own, or ``None``."""
+
+    async def set_quota(self, workspace_id: str, quota: Quota | None) -> None:
+        """Give a workspace a quota of its own; ``None`` takes it away."""
 
     async def usage(self, workspace_id: str, month: str) -> Usage:
         """Return what the workspace used in a month, such as ``2026-11`` (UTC)."""
@@ -144,6 +231,32 @@ class PictureInfo:
 
 class InvalidPictureError(Exception):
     """The bytes are no picture that can be kept; the message says why in plain words."""
+
+
+class Spool(Protocol):
+    """Keeps the bytes of paid pictures on this machine's disk until the blob store has them.
+
+    Every method raises ``StorageUnavailableError`` when the disk is full or broken.
+    """
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether a picture is kept here before the store is asked: for stores that are not on this machine."""
+
+    async def keep(self, key: str, data: bytes) -> None:
+        """Keep the bytes; when this returns, they survive a crash."""
+
+    async def read(self, key: str) -> bytes | None:
+        """Return the bytes, or ``None``."""
+
+    async def discard(self, key: str) -> None:
+        """Forget the bytes."""
+
+    def require_room(self) -> None:
+        """Raise ``StorageUnavailableError`` unless there is room for what a purchase brings. Quick."""
+
+    async def close(self) -> None:
+        """Release what the spool holds. Nothing is called afterwards."""
 
 
 class PictureCodec(Protocol):
@@ -263,14 +376,16 @@ class ImageModel(Protocol):
         """Make the pictures, telling ``job`` of each one made or missed; return when all are accounted for.
 
         Raises ``ContentRejectedError``, ``OverloadedError``, ``ProviderUnavailableError`` or
-        ``ProviderMisconfiguredError`` when no picture was made. Cancelling the call stops the work soon,
-        at the provider too where it can.
+        ``ProviderMisconfiguredError`` when no picture was made; with ``outcome: unknown`` in its metadata when
+        nobody knows whether something was bought. Cancelling the call stops waiting, and work on this machine;
+        it leaves work at a provider alone, which is what ``ResumableModel.cancel`` is for.
         """
 
     async def close(self) -> None:
         """Release threads, processes and connections. Nothing is called afterwards."""
 
 
+@runtime_checkable
 class ResumableModel(ImageModel, Protocol):
     """A model whose provider knows its work by an id, across restarts of ours."""
 

@@ -1,110 +1,120 @@
-"""One generation at work, from its kept row to its one commit."""
+"""One generation at work, from its kept row to its one commit. ``docs/architecture.md`` draws the states."""
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Final
 
-from limner.domain import limits
 from limner.domain.errors import (
     ContentRejectedError,
     DatabaseUnavailableError,
     GenerationCancelledError,
     InternalError,
     InterruptedTaskError,
+    InvalidFieldError,
     LimnerError,
     ProviderUnavailableError,
+    QuotaExceededError,
+    StorageUnavailableError,
+    from_reason,
 )
-from limner.domain.identifiers import new_id
-from limner.domain.image import Image, OutputFormat, Parameters
-from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, UpscaleTask
-from limner.service.clock import Clock
+from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Plan
+from limner.service import failpoints
 from limner.service.events import Preview, Progress, Watch
+from limner.service.pictures import Pictures
 from limner.service.ports import (
-    BlobStore,
     ImageModel,
-    InvalidPictureError,
+    KnownSubmission,
     MadePicture,
     Order,
-    PictureCodec,
     Repository,
+    ResumableModel,
+    SubmissionRecord,
 )
+from limner.service.stores import Stores
+from limner.service.turns import FairTurns
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=45)
-"""How long a worker that fell silent still counts as alive."""
+_PATIENCE_ATTEMPTS: Final = 5
+_FIRST_DELAY_S: Final = 0.1
+_LONGEST_DELAY_S: Final = 5.0
 
-_COMMIT_ATTEMPTS = 6
-_FIRST_COMMIT_DELAY_S = 0.1
-_INLINE_DIGEST_BYTES = limits.MIB
-"""Up to this size a digest takes less of the event loop's time than a thread's wake-up and its 5 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInput:
-    """A picture that lies in the blob store."""
-
-    image: Image
-    blobs: BlobStore
-
-    async def read(self) -> bytes:
-        """Return the bytes as stored."""
-        return await self.blobs.read(self.image.id)
+ABANDONED: Final = "abandoned"
+OUTCOME: Final = "outcome"
+UNKNOWN: Final = "unknown"
+"""``metadata[OUTCOME] == UNKNOWN`` tells of a purchase that may or may not have been made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """Where the pictures and facts of a run go."""
-
-    repository: Repository
-    blobs: BlobStore
-    codec: PictureCodec
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeptSubmission:
-    """One purchase, as the database knows it."""
+    """One purchase, as the database knows it (``ports.Submission``)."""
 
     generation_id: str
+    number: int
+    indexes: tuple[int, ...]
     repository: Repository
+    provider_job_id: str = ""
+    voided: bool = False
 
     async def accepted(self, provider_job_id: str) -> None:
         """Keep the provider's id of the work."""
-        await self.repository.record_provider_job(self.generation_id, provider_job_id)
+        self.provider_job_id = provider_job_id
+        await self.repository.accept_submission(self.generation_id, self.number, provider_job_id)
+        failpoints.reach("job-accepted")
 
     async def void(self) -> None:
-        """Nothing was bought."""
+        """Keep that nothing was bought."""
+        self.voided = True
+        await self.repository.void_submission(self.generation_id, self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inheritance:
+    """What a worker finds that takes over from a dead one."""
+
+    submissions: tuple[SubmissionRecord, ...] = ()
+    cancel_requested: bool = False
 
 
 class Run:
-    """Asks the model, keeps the bytes of each picture as it comes, and shows all of them in one commit.
+    """Asks the model, keeps each picture as it comes, and shows all of them in one commit.
 
-    It is the model's ``Job``. It runs in a task of its own, which outlives the calls that wait for it.
-    Crash points, each with its outcome: before the row, nothing happened; after the row, the lease lapses and
-    the generation fails as ``INTERRUPTED``; after some bytes, the same, and the bytes have no row; after the
-    commit, all is shown.
+    It is the model's ``Job``, and runs in a task of its own, which outlives the calls that wait for it. Callers are
+    answered when it ends, or when the storage or the database keeps it from ending: then it goes on by itself.
     """
 
-    def __init__(self, generation: Generation, order: Order, model: ImageModel, stores: Stores, worker_id: str) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        plan: Plan,
+        order: Order,
+        model: ImageModel,
+        stores: Stores,
+        turns: FairTurns,
+        *,
+        inherited: Inheritance | None = None,
+        notify: bool = False,
+    ) -> None:
         self.generation = generation
         self.error: LimnerError | None = None
-        self._waiters = 0
+        self._plan = plan
         self._order = order
         self._model = model
         self._stores = stores
-        self._worker_id = worker_id
-        self._kept = False
-        self._accepted = asyncio.Event()
-        self._images: dict[int, Image] = {}
-        self._missing: dict[int, MissingPicture] = {}
+        self._turns = turns
+        self._inherited = inherited
+        self._notify = notify
+        self._pictures = Pictures(generation, plan, stores, seeds=model.capabilities.seeds)
+        self._submissions: list[KeptSubmission] = []
         self._description = ""
         self._fraction = 0.0
+        self._may_bill = False
+        self._waiters = 0
         self._watches: set[Watch] = set()
+        self._answerable = asyncio.Event()
         self._cancel_error: LimnerError | None = None
         self._task: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -119,45 +129,54 @@ class Run:
         """Begin to work."""
         self._task = asyncio.create_task(self._work(), name=f"generation-{self.generation.id}")
 
-    async def accepted(self) -> None:
-        """Return when the generation has its row; raise why it got none."""
-        await self._accepted.wait()
-        if not self._kept and self.error is not None:
-            raise self.error
-
-    def cancel(self, error: LimnerError) -> None:
-        """Ask the model to stop; ``error`` is what those who wait are told. What is made by then is kept."""
-        if self._cancel_error is None:
-            self._cancel_error = error
-            if self._asking is not None:
-                self._asking.cancel()
-
-    def join(self) -> None:
-        """Count one more caller who waits."""
-        self._waiters += 1
-
-    def leave(self) -> None:
-        """Count one fewer. When nobody waits any longer, work that costs nothing to stop stops."""
-        self._waiters -= 1
-        if self._waiters == 0 and self._model.capabilities.local:
-            self.cancel(GenerationCancelledError("Every caller went away."))
-
     async def wait(self) -> Generation:
-        """Return the generation in its final state, or raise why it made no image."""
+        """Return the generation in its final state, or raise why it made no image, or why that takes so long."""
         self.join()
         try:
-            await asyncio.shield(self.task)
+            await self._answerable.wait()
         finally:
             self.leave()
         if self.error is not None:
             raise self.error
         return self.generation
 
+    def join(self) -> None:
+        """Count one more caller who waits."""
+        self._waiters += 1
+
+    def leave(self) -> None:
+        """Count one fewer. When nobody waits any longer, work stops that costs nothing to stop."""
+        self._waiters -= 1
+        if self._waiters == 0 and (self._model.capabilities.local or not self._submissions):
+            self.cancel(GenerationCancelledError("Every caller went away.", metadata={ABANDONED: "true"}))
+
+    def cancel(self, error: LimnerError) -> None:
+        """Ask the model to stop; ``error`` is what those who wait are told. What is made by then is kept."""
+        if self._cancel_error is None and not self._answerable.is_set():
+            self._cancel_error = error
+            if self._asking is not None:
+                self._asking.cancel()
+
+    async def cancel_purchase(self) -> None:
+        """Ask the provider to stop too, and then as ``cancel``."""
+        self._may_bill = await self._cancel_at_provider()
+        self.cancel(GenerationCancelledError())
+
+    def abandon(self) -> None:
+        """Stop at once and leave the generation running: whoever takes over goes on with it."""
+        self.error = self._told(InterruptedTaskError())
+        self.task.cancel()
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether nothing was bought, so that a shutdown may end it."""
+        return all(submission.voided for submission in self._submissions)
+
     def watch(self) -> Watch:
         """Return the events from now on."""
         watch = Watch()
         self._watches.add(watch)
-        if self.task.done():
+        if self._answerable.is_set():
             watch.end()
         return watch
 
@@ -183,110 +202,55 @@ class Run:
         if self._watches:
             self._publish(Preview(index, data, content_type))
 
-    async def submitting(self, indexes: Sequence[int]) -> "KeptSubmission":
+    async def submitting(self, indexes: Sequence[int]) -> KeptSubmission:
         """Keep that a purchase is about to be made."""
-        return KeptSubmission(self.generation.id, self._stores.repository)
+        number = len(self._submissions)
+        submission = KeptSubmission(self.generation.id, number, tuple(indexes), self._stores.repository)
+        await self._stores.repository.add_submission(self.generation.id, number, submission.indexes)
+        self._submissions.append(submission)
+        failpoints.reach("submission-kept")
+        return submission
 
     def missed(self, missing: MissingPicture) -> None:
         """Note that a picture will not come."""
-        self._missing[missing.index] = missing
+        self._pictures.miss(missing)
 
     def describe(self, text: str) -> None:
         """Note what the provider said."""
         self._description = text
 
     async def made(self, picture: MadePicture) -> None:
-        """Verify the picture, bring it into the asked format, and keep its bytes."""
-        try:
-            image, data = await self._image_of(picture)
-        except InvalidPictureError as error:
-            log.warning("a model's picture is not usable", extra={"model": self.generation.model, "why": str(error)})
-            self.missed(
-                MissingPicture(
-                    index=picture.index,
-                    reason=ProviderUnavailableError.reason,
-                    message="The model's picture is not usable.",
-                )
-            )
-            return
-        await self._stores.blobs.put(image.id, data, image.format.content_type)
-        self._images[picture.index] = image
-
-    async def _image_of(self, picture: MadePicture) -> tuple[Image, bytes]:
-        data, wanted = picture.data, self._order.task.output_format
-        if len(data) > limits.MAX_STORED_BYTES:
-            raise InvalidPictureError("larger than is kept")
-        info = picture.info or await self._stores.codec.verify(data)
-        if info.format is not wanted:
-            data = await self._stores.codec.convert(data, wanted)
-            info = await self._stores.codec.verify(data)
-        now = self._stores.clock()
-        generation = self.generation
-        image = Image(
-            id=new_id(),
-            workspace_id=generation.workspace_id,
-            created_by_user_id=generation.created_by_user_id,
-            generation_id=generation.id,
-            prompt=generation.prompt,
-            model=generation.model,
-            parameters=self._parameters(wanted, picture.seed),
-            input_image_ids=generation.input_image_ids,
-            width=info.width,
-            height=info.height,
-            size_bytes=len(data),
-            format=info.format,
-            sha256=await digest(data),
-            created_at=now,
-            updated_at=now,
-        )
-        return image, data
-
-    def _parameters(self, output_format: OutputFormat, seed: int | None) -> Parameters:
-        task = self._order.task
-        if isinstance(task, UpscaleTask):
-            return {"upscaleFactor": task.upscale_factor, "outputFormat": output_format.value, "numImages": 1}
-        parameters: dict[str, str | int] = {
-            "aspectRatio": task.aspect_ratio,
-            "outputFormat": output_format.value,
-            "numImages": task.num_images,
-        }
-        if seed is not None:
-            parameters["seed"] = seed
-        return parameters
+        """Keep a picture."""
+        await self._pictures.keep(picture)
 
     # The work itself.
 
     async def _work(self) -> None:
         try:
-            await self._keep()
-            self.error = await self._ask_model()
-            await self._commit(self._outcome())
-        except LimnerError as error:
-            self.error = error
+            error = await self._asked()
+            await self._patiently(self._pictures.deliver, StorageUnavailableError)
+            failpoints.reach("before-commit")
+            outcome, error = self._outcome(error)
+            await self._patiently(lambda: self._commit(outcome), DatabaseUnavailableError)
+            failpoints.reach("after-commit")
+            self.error = self._final_error(outcome, error)
         except Exception:
             log.exception("a run failed", extra={"generation_id": self.generation.id})
-            self.error = InternalError()
+            self.error = self._told(InternalError())
         finally:
-            if self.error is not None and self._kept:
-                self.error.metadata = {**self.error.metadata, "generationId": self.generation.id}
-            self._accepted.set()
-            for watch in self._watches:
-                watch.end()
+            self._answer()
 
-    async def _keep(self) -> None:
-        """Keep the row. This happens here, where no caller who hangs up can cut it short."""
-        lease_until = self._stores.clock() + LEASE
-        await self._stores.repository.start_generation(self.generation, self._worker_id, lease_until)
-        self._kept = True
-        self._accepted.set()
-
-    async def _ask_model(self) -> LimnerError | None:
+    async def _asked(self) -> LimnerError | None:
         """Return why the model made nothing more, or ``None`` when it is done."""
         if self._cancel_error is not None:
             return self._cancel_error
         self._asking = asyncio.current_task()
         try:
-            await self._model.run(self._order, self)
+            if self._inherited is None:
+                async with self._turns.turn(self.generation.workspace_id):
+                    await self._model.run(self._order, self)
+            else:
+                await self._go_on(self._inherited)
         except asyncio.CancelledError:
             if self._cancel_error is None:
                 raise
@@ -300,66 +264,153 @@ class Run:
             self._asking = None
         return None
 
-    def _outcome(self) -> Generation:
-        images = tuple(self._images[index] for index in sorted(self._images))
-        missing = self._all_missing()
-        if not images and self.error is None:
-            self.error = _nothing_made(missing)
-        if images and not isinstance(self.error, GenerationCancelledError):
-            self.error = None
-        outcome = replace(self.generation, images=images, missing=missing, description=self._description)
-        return ended(outcome, self.error, self._stores.clock())
+    async def _go_on(self, inherited: Inheritance) -> None:
+        """Go on where a dead worker stopped: never buy again what may have been bought."""
+        await self._patiently(self._pictures.adopt, StorageUnavailableError)
+        if not self._pictures.open_indexes:
+            return
+        if inherited.cancel_requested:
+            raise GenerationCancelledError
+        if not inherited.submissions:
+            async with self._turns.turn(self.generation.workspace_id):
+                await self._model.run(self._order, self)
+            return
+        self._submissions = [
+            KeptSubmission(self.generation.id, number, each.indexes, self._stores.repository, each.provider_job_id)
+            for number, each in enumerate(inherited.submissions)
+        ]
+        known = [each for each in inherited.submissions if each.provider_job_id]
+        if known and isinstance(self._model, ResumableModel):
+            jobs = [KnownSubmission(indexes=each.indexes, provider_job_id=each.provider_job_id) for each in known]
+            await self._model.resume(self._order, jobs, self)
+        if self._pictures.open_indexes:
+            raise ProviderUnavailableError(
+                "The service was interrupted while it bought this; nobody knows whether it was made.",
+                metadata={OUTCOME: UNKNOWN},
+            )
 
-    def _all_missing(self) -> tuple[MissingPicture, ...]:
+    def _outcome(self, error: LimnerError | None) -> tuple[Generation, LimnerError | None]:
+        """Return how the generation ends, and what its callers are told in place of images."""
+        images = self._pictures.images
+        missing = self._all_missing(error)
+        if not images and error is None:
+            error = _nothing_made(missing)
+        if images and not isinstance(error, GenerationCancelledError):
+            error = None
+        made = replace(
+            self.generation, images=images, missing=missing, description=self._description, may_bill=self._may_bill
+        )
+        if error is not None:
+            error = self._told(error)
+        return ended(made, error, self._stores.clock(), unbought=self.interruptible), error
+
+    def _all_missing(self, error: LimnerError | None) -> tuple[MissingPicture, ...]:
         """Return why each asked picture that was not made is missing."""
-        error = self.error or ProviderUnavailableError("The model did not make this picture.")
-        gaps = [index for index in range(self.generation.requested_images) if index not in self._images]
-        unexplained = (MissingPicture(index=index, reason=error.reason, message=error.message) for index in gaps)
-        return tuple(self._missing.get(gap.index, gap) for gap in unexplained)
+        error = error or ProviderUnavailableError("The model did not make this picture.")
+        missing = dict(self._pictures.missing)
+        for index in self._pictures.open_indexes:
+            missing[index] = MissingPicture(index=index, reason=error.reason, message=error.message)
+        for index in range(len(self._plan.image_ids), self.generation.requested_images):
+            reason, message = QuotaExceededError.reason, QuotaExceededError.default_message
+            missing[index] = MissingPicture(index=index, reason=reason, message=message)
+        return tuple(missing[index] for index in sorted(missing))
 
     async def _commit(self, outcome: Generation) -> None:
-        """Keep the outcome, trying for some seconds when the database is down, and make it this run's own."""
-        cost_micros = self._cost_micros(len(outcome.images))
-        delay_s = _FIRST_COMMIT_DELAY_S
-        for attempt in range(1, _COMMIT_ATTEMPTS + 1):
-            try:
-                kept = await self._stores.repository.finish_generation(outcome, cost_micros)
-                break
-            except DatabaseUnavailableError:
-                if attempt == _COMMIT_ATTEMPTS:
-                    raise
-                await asyncio.sleep(delay_s)
-                delay_s *= 2
-        self.generation = outcome if kept else await self._ended_elsewhere(outcome)
-
-    async def _ended_elsewhere(self, outcome: Generation) -> Generation:
-        """Return what is kept instead: this very outcome, by a commit whose answer was lost, or another's."""
-        kept = await self._stores.repository.generation(outcome.workspace_id, outcome.id)
+        """Keep the outcome; or take what another worker kept instead."""
+        cost_micros = self._plan.unit_cost_micros * len(outcome.images)
+        repository = self._stores.repository
+        if await repository.finish_generation(outcome, cost_micros, notify=self._notify):
+            self.generation = outcome
+            return
+        kept = await repository.generation(outcome.workspace_id, outcome.id)
         if kept is None or kept.state is GenerationState.RUNNING:
             raise DatabaseUnavailableError
-        shown = {image.id for image in kept.images}
-        for image in outcome.images:
-            if image.id not in shown:
-                with suppress(LimnerError):
-                    await self._stores.blobs.delete(image.id)
-        if kept.state is not GenerationState.SUCCEEDED and self.error is None:
-            self.error = InterruptedTaskError()
-        return kept
+        self.generation = kept
+        await self._pictures.forget(frozenset(image.id for image in kept.images))
 
-    def _cost_micros(self, images: int) -> int:
-        price = self._model.capabilities.price_usd
-        return int(price * 1_000_000) * images if price is not None else 0
+    def _final_error(self, outcome: Generation, error: LimnerError | None) -> LimnerError | None:
+        """Return what callers are told: of this run's own outcome, or of the one that another worker kept."""
+        kept = self.generation
+        if kept.state is outcome.state or kept.state is GenerationState.SUCCEEDED:
+            return error if kept.state is outcome.state else None
+        return failure_of(kept)
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]], outage: type[LimnerError]) -> None:
+        """Do a step as often as it takes; when an outage lasts, tell those who wait and go on without them."""
+        delay_s, attempt = _FIRST_DELAY_S, 0
+        while True:
+            try:
+                await step()
+            except outage as error:
+                attempt += 1
+                if attempt == _PATIENCE_ATTEMPTS:
+                    log.warning("a paid generation waits for an outage", extra={"generation_id": self.generation.id})
+                    self._stall(error)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+            else:
+                return
+
+    def _stall(self, error: LimnerError) -> None:
+        self.error = self._told(error)
+        self._answer()
+
+    def _answer(self) -> None:
+        self._answerable.set()
+        for watch in self._watches:
+            watch.end()
+
+    def _told(self, error: LimnerError) -> LimnerError:
+        error.metadata = {**error.metadata, "generationId": self.generation.id}
+        return error
+
+    async def _cancel_at_provider(self) -> bool:
+        """Ask the provider to stop what it accepted; return whether it may still bill."""
+        out = [each for each in self._submissions if not each.voided]
+        if not isinstance(self._model, ResumableModel):
+            return bool(out)
+        verdicts = [await self._model.cancel(each.provider_job_id) if each.provider_job_id else True for each in out]
+        return any(verdicts)
 
     def _publish(self, event: Progress | Preview) -> None:
         for watch in self._watches:
             watch.publish(event)
 
 
-async def digest(data: bytes) -> str:
-    """Return the hexadecimal SHA-256 of the bytes."""
-    if len(data) <= _INLINE_DIGEST_BYTES:
-        return hashlib.sha256(data).hexdigest()
-    return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+def ended(generation: Generation, error: LimnerError | None, at: datetime, *, unbought: bool) -> Generation:
+    """Return the generation in the final state that goes with the error, or with none.
+
+    ``unbought`` tells that surely nothing was bought: then the same idempotency key may try again.
+    """
+    if error is None:
+        return replace(generation, state=GenerationState.SUCCEEDED, updated_at=at)
+    state = _state(error)
+    failure = Failure(
+        reason=error.reason,
+        message=error.message,
+        metadata=dict(error.metadata),
+        repeatable=unbought and state is not GenerationState.UNKNOWN and _may_end_better(error),
+    )
+    return replace(generation, state=state, failure=failure, updated_at=at)
+
+
+def failure_of(generation: Generation) -> LimnerError | None:
+    """Return what callers of an ended generation are told in place of images; ``None`` when it has images."""
+    failure = generation.failure
+    return from_reason(failure.reason, failure.message, failure.metadata) if failure else None
+
+
+def _state(error: LimnerError) -> GenerationState:
+    if isinstance(error, GenerationCancelledError):
+        return GenerationState.CANCELLED
+    return GenerationState.UNKNOWN if error.metadata.get(OUTCOME) == UNKNOWN else GenerationState.FAILED
+
+
+def _may_end_better(error: LimnerError) -> bool:
+    """Tell whether a new try could end otherwise: not what was refused, nor what somebody cancelled on purpose."""
+    if isinstance(error, GenerationCancelledError):
+        return error.metadata.get(ABANDONED) == "true"
+    return not isinstance(error, ContentRejectedError | InvalidFieldError)
 
 
 def _nothing_made(missing: tuple[MissingPicture, ...]) -> LimnerError:
@@ -367,16 +418,3 @@ def _nothing_made(missing: tuple[MissingPicture, ...]) -> LimnerError:
     if missing and missing[0].reason == ContentRejectedError.reason:
         return ContentRejectedError(missing[0].message)
     return ProviderUnavailableError("The model made no picture.")
-
-
-def ended(generation: Generation, error: LimnerError | None, at: datetime) -> Generation:
-    """Return the generation in the final state that goes with the error, or with none."""
-    if error is None:
-        return replace(generation, state=GenerationState.SUCCEEDED, updated_at=at)
-    cancelled = isinstance(error, GenerationCancelledError)
-    return replace(
-        generation,
-        state=GenerationState.CANCELLED if cancelled else GenerationState.FAILED,
-        failure=Failure(reason=error.reason, message=error.message),
-        updated_at=at,
-    )

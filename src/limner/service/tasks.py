@@ -1,74 +1,130 @@
-"""Starting, watching and cancelling generations, and ending them in an orderly way."""
+"""Starting, joining, watching and cancelling generations, and ending them in an orderly way."""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
 
 from limner.domain.errors import (
-    GenerationCancelledError,
     GenerationNotFoundError,
     ImageNotFoundError,
     InterruptedTaskError,
     LimnerError,
-    OverloadedError,
     ProviderMisconfiguredError,
 )
 from limner.domain.identifiers import is_id, new_id
 from limner.domain.image import Image
 from limner.domain.limits import MAX_SEED
-from limner.domain.task import Generation, GenerationState, Task, input_image_ids
-from limner.service import policy
+from limner.domain.task import Generation, GenerationState, Plan, Task, UpscaleTask, input_image_ids
+from limner.domain.usage import Quota
+from limner.service import failpoints, policy
 from limner.service.caller import Caller
 from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
-from limner.service.ports import Order
-from limner.service.run import LEASE, Run, StoredInput, Stores, ended
+from limner.service.ports import Claim, ImageModel, Order, Start, Started, Unfinished
+from limner.service.run import Inheritance, Run, ended, failure_of
+from limner.service.seats import Seats
+from limner.service.stores import StoredInput, Stores
+from limner.service.turns import FairTurns
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 10.0
-_REAP_BATCH = 100
+LEASE: Final = timedelta(seconds=30)
+"""How long a worker that fell silent still counts as alive."""
+
+HEARTBEAT_S: Final = 5.0
+_CANCEL_CHECK_S: Final = 1.0
+_TAKE_OVER_BATCH: Final = 20
+_FIRST_LOOK_S: Final = 0.05
+_LONGEST_LOOK_S: Final = 1.0
+_TURNS_QUEUE: Final = 64
+"""Tasks of one workspace that wait for a turn at one model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the operator decided about tasks."""
+
+    max_in_flight: int = 1024
+    quota: Quota = field(default_factory=Quota)
+    price_ceiling_micros: int = 0
+    """What a picture of unknown price counts as, in millionths of a US dollar."""
+    keys_kept: timedelta = timedelta(hours=24)
+    notified_workspaces: frozenset[str] = frozenset()
+    """Those that get a webhook when a generation ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One task call."""
+
+    caller: Caller
+    workspace_id: str
+    draft: TaskDraft
+    claim: Claim | None = None
 
 
 class TaskRunner:
     """The task calls. Holds at most ``max_in_flight`` runs; more are refused before anything is done."""
 
-    def __init__(self, catalogue: Catalogue, stores: Stores, *, worker_id: str, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        stores: Stores,
+        rules: Rules,
+        *,
+        worker_id: str,
+        dead_workers: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """Run tasks as ``worker_id``. ``dead_workers`` names, each once, workers that surely work no longer."""
         self._catalogue = catalogue
         self._stores = stores
+        self._rules = rules
         self._worker_id = worker_id
-        self._max_in_flight = max_in_flight
+        self._dead_workers = dead_workers
         self._runs: dict[str, Run] = {}
-        self._starting = 0
+        self._seats = Seats(rules.max_in_flight)
+        self._turns: dict[str, FairTurns] = {}
         self._draining = False
 
-    async def run(self, caller: Caller, workspace_id: str, draft: TaskDraft) -> Generation:
+    async def run(self, asked: Asked) -> Generation:
         """Do the task and return its generation with images; raise why when none could be made."""
-        run = await self._start(caller, workspace_id, draft)
-        return await run.wait()
+        started = await self._start(asked)
+        if isinstance(started, Run):
+            return await started.wait()
+        generation = await self._final(asked.workspace_id, started)
+        if error := failure_of(generation):
+            raise error
+        return generation
 
-    async def events(self, caller: Caller, workspace_id: str, draft: TaskDraft) -> AsyncIterator[Event]:
+    async def begin(self, asked: Asked) -> Generation:
+        """Start the task and return its generation at once; one that was asked for before as it stands."""
+        started = await self._start(asked)
+        return started.generation if isinstance(started, Run) else await self.generation(asked.workspace_id, started)
+
+    async def events(self, asked: Asked) -> AsyncIterator[Event]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
-        run = await self._start(caller, workspace_id, draft)
-        watch = run.watch()
-        run.join()
-        try:
-            await run.accepted()
-            yield Queued(run.generation.id)
-            async for event in watch:
+        started = await self._start(asked)
+        if isinstance(started, Run):
+            run = started
+            async for event in _events_of(run):
                 yield event
-        finally:
-            run.unwatch(watch)
-            run.leave()
-        for image in run.generation.images:
+            generation, error = run.generation, run.error
+        else:
+            yield Queued(started)
+            generation = await self._final(asked.workspace_id, started)
+            error = failure_of(generation)
+        for image in generation.images:
             yield Finished(image)
-        if run.generation.state is not GenerationState.RUNNING:
-            yield Completed(run.generation)
-        if run.error is not None:
-            raise run.error
+        if generation.state is not GenerationState.RUNNING:
+            yield Completed(generation)
+        if error is not None:
+            raise error
 
     async def generation(self, workspace_id: str, generation_id: str) -> Generation:
         """Return a generation."""
@@ -85,66 +141,129 @@ class TaskRunner:
         policy.require_creator_or_admin(caller, generation)
         run = self._runs.get(generation_id)
         if run is not None:
-            run.cancel(GenerationCancelledError())
+            await run.cancel_purchase()
             await asyncio.wait([run.task])
         elif generation.state is GenerationState.RUNNING:
-            # Another worker runs it: its images will find no running row to be shown by.
-            await self._end(generation, GenerationCancelledError())
+            await self._stores.repository.request_cancel(workspace_id, generation_id)
+            return await self._final(workspace_id, generation_id)
         return await self.generation(workspace_id, generation_id)
 
     async def drain(self, timeout_s: float) -> None:
-        """Refuse new work, wait for the running work, and interrupt what is not done in time."""
+        """Refuse new work, wait for the running work, and stop what is not done in time.
+
+        What surely bought nothing fails, and may be asked for again; a purchase stays as it is kept, for whoever
+        takes over.
+        """
         self._draining = True
-        tasks = [run.task for run in self._runs.values()]
-        if tasks:
+        if tasks := [run.task for run in self._runs.values()]:
             await asyncio.wait(tasks, timeout=timeout_s)
         for run in tuple(self._runs.values()):
-            run.cancel(InterruptedTaskError())
+            if run.interruptible:
+                run.cancel(InterruptedTaskError())
+            else:
+                run.abandon()
         if rest := [run.task for run in self._runs.values()]:
             await asyncio.wait(rest, timeout=timeout_s)
+            for task in rest:
+                task.cancel()
 
     async def keep_leases(self) -> None:
-        """Tell again and again that this worker lives, and end what dead workers left behind. Never returns."""
+        """Tell again and again that this worker lives, and go on with what dead workers left. Never returns."""
         while True:
             try:
                 now = self._stores.clock()
                 if self._runs:
                     await self._stores.repository.renew_leases(self._worker_id, now + LEASE)
-                await self._reap()
+                await self._take_over()
+                await self._stores.repository.forget_keys(now - self._rules.keys_kept)
             except LimnerError as error:
                 log.warning("leases are not kept", extra={"reason": error.reason})
             await asyncio.sleep(HEARTBEAT_S)
 
-    async def _start(self, caller: Caller, workspace_id: str, draft: TaskDraft) -> Run:
-        task, model = checked(draft, self._catalogue)
+    async def heed_cancellations(self) -> None:
+        """Cancel, again and again, what other workers were asked to cancel. Never returns."""
+        while True:
+            await asyncio.sleep(_CANCEL_CHECK_S)
+            if not self._runs:
+                continue
+            with suppress(LimnerError):  # the next look follows soon
+                for generation_id in await self._stores.repository.cancel_requests(self._worker_id):
+                    if run := self._runs.get(generation_id):
+                        await run.cancel_purchase()
+
+    async def _start(self, asked: Asked) -> Run | str:
+        """Return the run of the task, or the id of a generation that another worker runs, or that has ended."""
+        task, model = checked(asked.draft, self._catalogue)
         if why := model.unready_reason():
             raise ProviderMisconfiguredError(f"{task.model_id} is not ready: {why}")
-        self._admit()
-        self._starting += 1
+        beginning = asyncio.create_task(self._begin(asked, task, model))
         try:
-            inputs = await self._inputs(caller, workspace_id, task)
-        finally:
-            self._starting -= 1
-        generation = self._new_generation(caller, workspace_id, task)
-        order = Order(
-            task=task,
-            seed=task.seed if task.seed is not None else secrets.randbelow(MAX_SEED + 1),
-            inputs=tuple(StoredInput(image, self._stores.blobs) for image in inputs),
-        )
-        return self._launch(Run(replace(generation, inputs=inputs), order, model, self._stores, self._worker_id))
+            # A caller who hangs up can't part the row from its run.
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(_give_up)
+            raise
 
-    def _launch(self, run: Run) -> Run:
-        generation_id = run.generation.id
-        self._runs[generation_id] = run
-        run.start()
-        run.task.add_done_callback(lambda _: self._runs.pop(generation_id, None))
-        return run
-
-    def _admit(self) -> None:
+    async def _begin(self, asked: Asked, task: Task, model: ImageModel) -> Run | str:
         if self._draining:
             raise InterruptedTaskError("The service is shutting down. Try again.")
-        if len(self._runs) + self._starting >= self._max_in_flight:
-            raise OverloadedError
+        self._stores.spool.require_room()
+        self._seats.take(asked.workspace_id)
+        run: Run | None = None
+        try:
+            inputs = await self._inputs(asked.caller, asked.workspace_id, task)
+            generation = self._new_generation(asked.caller, asked.workspace_id, task)
+            plan = self._new_plan(task, model)
+            started = await self._keep(asked, generation, plan)
+            if started.joined:
+                return self._runs.get(started.generation_id, started.generation_id)
+            failpoints.reach("generation-kept")
+            run = self._launch(replace(generation, inputs=inputs), _granted(plan, started.granted_images), model)
+            return run
+        finally:
+            if run is None:
+                self._seats.give(asked.workspace_id)
+
+    async def _keep(self, asked: Asked, generation: Generation, plan: Plan) -> Started:
+        return await self._stores.repository.start_generation(
+            Start(
+                generation=generation,
+                plan=plan,
+                worker_id=self._worker_id,
+                lease_until=generation.created_at + LEASE,
+                claim=asked.claim,
+                quota=self._rules.quota,
+            )
+        )
+
+    def _launch(
+        self, generation: Generation, plan: Plan, model: ImageModel, inherited: Inheritance | None = None
+    ) -> Run:
+        """Start a run on a seat that was taken for it."""
+        run = Run(
+            generation,
+            plan,
+            _order(generation, plan, self._stores),
+            model,
+            self._stores,
+            self._turns_of(model),
+            inherited=inherited,
+            notify=generation.workspace_id in self._rules.notified_workspaces,
+        )
+        self._runs[generation.id] = run
+        run.start()
+        run.task.add_done_callback(lambda _: self._leave(run))
+        return run
+
+    def _leave(self, run: Run) -> None:
+        self._runs.pop(run.generation.id, None)
+        self._seats.give(run.generation.workspace_id)
+
+    def _turns_of(self, model: ImageModel) -> FairTurns:
+        capabilities = model.capabilities
+        if capabilities.id not in self._turns:
+            self._turns[capabilities.id] = FairTurns(capabilities.concurrency, queue=_TURNS_QUEUE)
+        return self._turns[capabilities.id]
 
     async def _inputs(self, caller: Caller, workspace_id: str, task: Task) -> tuple[Image, ...]:
         """Return the pictures that the task starts from, each of them the caller's own."""
@@ -173,11 +292,75 @@ class TaskRunner:
             updated_at=now,
         )
 
-    async def _reap(self) -> None:
-        now = self._stores.clock()
-        for generation in await self._stores.repository.lapsed_generations(now, _REAP_BATCH):
-            log.warning("a worker died at work", extra={"generation_id": generation.id})
-            await self._end(generation, InterruptedTaskError())
+    def _new_plan(self, task: Task, model: ImageModel) -> Plan:
+        price = model.capabilities.price_usd
+        return Plan(
+            task=task,
+            seed=task.seed if task.seed is not None else secrets.randbelow(MAX_SEED + 1),
+            image_ids=tuple(new_id() for _ in range(task.num_images)),
+            unit_cost_micros=self._rules.price_ceiling_micros if price is None else int(price * 1_000_000),
+        )
 
-    async def _end(self, generation: Generation, error: LimnerError) -> None:
-        await self._stores.repository.finish_generation(ended(generation, error, self._stores.clock()), cost_micros=0)
+    async def _final(self, workspace_id: str, generation_id: str) -> Generation:
+        """Wait until a generation that another worker runs has ended, and return it."""
+        delay_s = _FIRST_LOOK_S
+        while True:
+            generation = await self.generation(workspace_id, generation_id)
+            if generation.state is not GenerationState.RUNNING:
+                return generation
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 1.5, _LONGEST_LOOK_S)
+
+    async def _take_over(self) -> None:
+        if dead := self._dead_workers():
+            await self._stores.repository.end_leases(dead)
+        now = self._stores.clock()
+        taken = await self._stores.repository.take_over(self._worker_id, now, now + LEASE, _TAKE_OVER_BATCH)
+        for unfinished in taken:
+            log.warning("going on where a worker died", extra={"generation_id": unfinished.generation.id})
+            await self._go_on(unfinished)
+
+    async def _go_on(self, unfinished: Unfinished) -> None:
+        """Go on with a generation, or end it when its model is not configured any longer."""
+        generation, inherited = (
+            unfinished.generation,
+            Inheritance(submissions=unfinished.submissions, cancel_requested=unfinished.cancel_requested),
+        )
+        model = self._catalogue.find(generation.model)
+        if model is None:
+            lost = ended(generation, InterruptedTaskError(), self._stores.clock(), unbought=not unfinished.submissions)
+            await self._stores.repository.finish_generation(lost, cost_micros=0)
+        elif generation.id not in self._runs:
+            self._seats.take(generation.workspace_id)
+            self._launch(generation, _granted(unfinished.plan, unfinished.granted_images), model, inherited)
+
+
+async def _events_of(run: Run) -> AsyncIterator[Event]:
+    watch = run.watch()
+    run.join()
+    try:
+        yield Queued(run.generation.id)
+        async for event in watch:
+            yield event
+    finally:
+        run.unwatch(watch)
+        run.leave()
+
+
+def _order(generation: Generation, plan: Plan, stores: Stores) -> Order:
+    inputs = tuple(StoredInput(image, stores.blobs) for image in generation.inputs)
+    return Order(task=plan.task, seed=plan.seed, inputs=inputs)
+
+
+def _granted(plan: Plan, images: int) -> Plan:
+    """Return the plan for as many pictures as the quota allows."""
+    if images == len(plan.image_ids) or isinstance(plan.task, UpscaleTask):
+        return plan
+    return replace(plan, task=replace(plan.task, num_images=images), image_ids=plan.image_ids[:images])
+
+
+def _give_up(beginning: "asyncio.Task[Run | str]") -> None:
+    """Let a run go whose caller left before it began."""
+    if not beginning.cancelled() and beginning.exception() is None and isinstance(run := beginning.result(), Run):
+        run.join()
+        run.leave()

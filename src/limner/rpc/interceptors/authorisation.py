@@ -7,7 +7,7 @@ from typing import Any
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError, PermissionDeniedError
 from limner.rpc.bearer import bearer_token
-from limner.rpc.call import Context, current_call, current_caller
+from limner.rpc.call import Context, current_call, current_caller, header_values
 from limner.rpc.interceptors.decoding import Undecodable
 from limner.rpc.interceptors.layer import Layer
 from limner.rpc.policies import POLICIES, Access
@@ -28,7 +28,7 @@ class AuthorisationLayer(Layer):
         if access is None:
             raise PermissionDeniedError
         if access is not Access.OPEN:
-            caller = await self._verifier.verify(bearer_token(_authorization(context)))
+            caller = await self._verifier.verify(bearer_token(header_values(context, "authorization")))
             current_call().caller = caller
         if isinstance(request, Undecodable):
             raise InvalidFieldError([FieldViolation("request", "can't be read: it is not a message of its type")])
@@ -36,10 +36,6 @@ class AuthorisationLayer(Layer):
             policy.require_member(current_caller(), request.workspace_id)
             _check_workspace_id(request.workspace_id)
         yield
-
-
-def _authorization(context: Context) -> list[str]:
-    return [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
 
 
 def _check_workspace_id(workspace_id: str) -> None:

@@ -7,7 +7,6 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc import aio
 
-
 Handler: TypeAlias = Any
 """A ``grpc.RpcMethodHandler``, which is a named tuple though its stub does not say so."""
 

@@ -1,0 +1,76 @@
+"""The spool: paid pictures on this machine's disk, until the store that is down has them."""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from limner.domain.errors import StorageUnavailableError
+from limner.domain.limits import MAX_STORED_BYTES
+from limner.service.ports import BlobNotFoundError
+from limner.storage.filesystem import FileBlobStore
+
+_LOOK_AGAIN_S: Final = 0.25
+
+
+class FileSpool:
+    """A ``Spool`` in a folder, which must exist and may be shared by the workers of one machine."""
+
+    def __init__(self, root: Path, *, goes_first: bool, max_bytes: int, min_free_bytes: int = MAX_STORED_BYTES) -> None:
+        """Set the bounds.
+
+        goes_first: whether pictures come here before the store is asked.
+        max_bytes: what waits here at most, in bytes; each worker counts what lay here at its start, and its own.
+        min_free_bytes: what stays free on the disk.
+        """
+        self._root = root
+        self._goes_first = goes_first
+        self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+        self._files = FileBlobStore(root, readers=2, writers=2)
+        self._sizes = {path.name: path.stat().st_size for path in root.glob("??/*") if path.is_file()}
+        self._looked_at = float("-inf")
+        self._disk_is_full = False
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether a picture is kept here before the store is asked."""
+        return self._goes_first
+
+    async def keep(self, key: str, data: bytes) -> None:
+        """Keep the bytes."""
+        await self._files.put(key, data, "")
+        self._sizes[key] = len(data)
+
+    async def read(self, key: str) -> bytes | None:
+        """Return the bytes, or ``None``."""
+        try:
+            return await self._files.read(key)
+        except BlobNotFoundError:
+            return None
+
+    async def discard(self, key: str) -> None:
+        """Forget the bytes."""
+        await self._files.delete(key)
+        self._sizes.pop(key, None)
+
+    def require_room(self) -> None:
+        """Raise ``StorageUnavailableError`` unless what a purchase brings would fit, here and on the disk."""
+        now = time.monotonic()
+        if now - self._looked_at > _LOOK_AGAIN_S:
+            self._looked_at = now
+            self._disk_is_full = _free_bytes(self._root) < self._min_free_bytes
+        if self._disk_is_full or sum(self._sizes.values()) > self._max_bytes:
+            raise StorageUnavailableError("There is no room to keep what would be bought. Try again later.")
+
+    async def close(self) -> None:
+        """End the threads."""
+        await self._files.close()
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        status = os.statvfs(path)
+    except OSError as error:
+        raise StorageUnavailableError from error
+    return status.f_bavail * status.f_frsize
