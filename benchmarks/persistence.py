@@ -20,6 +20,7 @@ from limner.domain.task import Generation, GenerationState, Operation
 from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
 from tests.real_parts.postgres import running_postgres
+from tests.starts import start_of
 
 PROMPT = "A red fox asleep in fresh snow at dawn, oil on canvas, soft light, muted colours."
 WORKSPACES = 10
@@ -84,7 +85,8 @@ async def run_callers(repository: SqlRepository, seconds: float, callers: int) -
     async def call(number: int) -> None:
         while (begun := time.perf_counter()) < deadline:
             generation = new_generation(number)
-            await repository.start_generation(generation, "worker", generation.created_at + timedelta(minutes=1))
+            lease_until = generation.created_at + timedelta(minutes=1)
+            await repository.start_generation(start_of(generation, "worker", lease_until))
             assert await repository.finish_generation(with_image(generation), 40_000)
             latencies.append(time.perf_counter() - begun)
 

@@ -12,19 +12,27 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from limner.domain.errors import DatabaseUnavailableError, ImageNotFoundError, OverloadedError
+from limner.domain.errors import (
+    DatabaseUnavailableError,
+    IdempotencyKeyReusedError,
+    ImageNotFoundError,
+    OverloadedError,
+    QuotaExceededError,
+)
 from limner.domain.identifiers import new_id
 from limner.domain.image import Cursor, Image, ImageFilter, OutputFormat
 from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Operation
-from limner.domain.usage import Usage
+from limner.domain.usage import Quota, Usage
 from limner.persistence import schema
 from limner.persistence.engine import open_engine
 from limner.persistence.repository import SqlRepository
-from limner.service.ports import Repository
+from limner.service.ports import Claim, Repository, Start, Started, SubmissionRecord
 from tests.real_parts.postgres import PostgresServer, running_postgres, shared_postgres
+from tests.starts import plan_of, start_of
 
 NOW = datetime(2026, 11, 23, 12, 30, 15, 123456, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=1)
+LATER = NOW + timedelta(hours=1)
 WORKSPACE = "workspace"
 EVERYTHING = ImageFilter()
 
@@ -94,13 +102,22 @@ def succeeded(generation: Generation, *images: Image, at: datetime = NOW) -> Gen
     return replace(generation, state=GenerationState.SUCCEEDED, updated_at=at, images=made)
 
 
-def failed(generation: Generation) -> Generation:
-    failure = Failure(reason="PROVIDER_UNAVAILABLE", message="The model is not available now.", metadata={"model": "m"})
+def failed(generation: Generation, *, repeatable: bool = False) -> Generation:
+    failure = Failure(
+        reason="PROVIDER_UNAVAILABLE",
+        message="The model is not available now.",
+        metadata={"model": "m"},
+        repeatable=repeatable,
+    )
     return replace(generation, state=GenerationState.FAILED, failure=failure)
 
 
 def cancelled(generation: Generation, *, may_bill: bool = False) -> Generation:
     return replace(generation, state=GenerationState.CANCELLED, may_bill=may_bill)
+
+
+def claiming(key: str, *, fingerprint: str = "same", **facts: Any) -> Start:
+    return start_of(a_generation(), "worker", LEASE, claim=Claim(key=key, fingerprint=fingerprint), **facts)
 
 
 def image_of(generation: Generation, **facts: Any) -> Image:
@@ -115,7 +132,7 @@ async def uploaded(repository: Repository, **facts: Any) -> Image:
 
 async def started(repository: Repository, *inputs: Image, **facts: Any) -> Generation:
     generation = a_generation(input_image_ids=tuple(image.id for image in inputs), **facts)
-    await repository.start_generation(generation, "worker", LEASE)
+    await repository.start_generation(start_of(generation, "worker", LEASE))
     return generation
 
 
@@ -340,7 +357,7 @@ class TestGenerations:
             await deleted(repository, image)
         generation = a_generation(input_image_ids=(there.id, new_id() if gone == "unknown" else image.id))
         with pytest.raises(ImageNotFoundError):
-            await repository.start_generation(generation, "worker", LEASE)
+            await repository.start_generation(start_of(generation, "worker", LEASE))
         assert await repository.generation(WORKSPACE, generation.id) is None
         assert await deleted(repository, there) == (there.id,)
 
@@ -578,30 +595,201 @@ class TestLeases:
         lapsed = await started(repository, source)
         ended = await started(repository)
         await repository.finish_generation(failed(ended), 0)
-        await repository.start_generation(a_generation(), "worker", LEASE + timedelta(minutes=1))
-        found = await repository.lapsed_generations(LEASE + timedelta(microseconds=1), 10)
-        assert found == (replace(lapsed, inputs=(source,)),)
-        assert await repository.lapsed_generations(LEASE, 10) == ()
+        await repository.start_generation(start_of(a_generation(), "worker", LEASE + timedelta(minutes=1)))
+        assert await repository.take_over("me", LEASE, LATER, 10) == ()
+        (found,) = await repository.take_over("me", LEASE + timedelta(microseconds=1), LATER, 10)
+        assert found.generation == replace(lapsed, inputs=(source,))
+
+    async def test_a_lapsed_generation_is_taken_over_once(self, repository: SqlRepository) -> None:
+        lapsed = await started(repository)
+        now = LEASE + timedelta(seconds=1)
+        takers = [repository.take_over(f"worker-{number}", now, LATER, 10) for number in range(5)]
+        taken = [each for found in await asyncio.gather(*takers) for each in found]
+        assert [each.generation.id for each in taken] == [lapsed.id]
+
+    async def test_what_was_planned_and_submitted_is_found_again(self, repository: SqlRepository) -> None:
+        generation = a_generation(requested_images=3)
+        start = start_of(generation, "worker", LEASE, unit_cost_micros=40_000)
+        await repository.start_generation(start)
+        for number in range(3):
+            await repository.add_submission(generation.id, number, [number])
+        await repository.accept_submission(generation.id, 1, "job-1")
+        await repository.void_submission(generation.id, 2)
+        (found,) = await repository.take_over("me", LATER, LATER, 10)
+        assert (found.plan, found.granted_images, found.cancel_requested) == (start.plan, 3, False)
+        assert found.submissions == (
+            SubmissionRecord(indexes=(0,), provider_job_id=""),
+            SubmissionRecord(indexes=(1,), provider_job_id="job-1"),
+        )
 
     async def test_those_lapsed_longest_come_first(self, repository: SqlRepository) -> None:
         generations = [a_generation() for _ in range(3)]
         for age, generation in enumerate(generations):
-            await repository.start_generation(generation, "worker", LEASE - timedelta(minutes=age))
-        found = await repository.lapsed_generations(LEASE + timedelta(hours=1), 2)
-        assert [each.id for each in found] == [generations[2].id, generations[1].id]
+            await repository.start_generation(start_of(generation, "worker", LEASE - timedelta(minutes=age)))
+        found = await repository.take_over("me", LATER, LATER, 2)
+        assert {each.generation.id for each in found} == {generations[2].id, generations[1].id}
 
     async def test_a_worker_renews_its_own_leases(self, repository: SqlRepository) -> None:
         mine, theirs = a_generation(), a_generation()
-        await repository.start_generation(mine, "me", LEASE)
-        await repository.start_generation(theirs, "them", LEASE)
+        await repository.start_generation(start_of(mine, "me", LEASE))
+        await repository.start_generation(start_of(theirs, "them", LEASE))
         await repository.renew_leases("me", LEASE + timedelta(hours=1))
-        found = await repository.lapsed_generations(LEASE + timedelta(minutes=1), 10)
-        assert [each.id for each in found] == [theirs.id]
+        found = await repository.take_over("new", LEASE + timedelta(minutes=1), LATER, 10)
+        assert [each.generation.id for each in found] == [theirs.id]
 
-    async def test_a_provider_job_is_recorded(self, repository: SqlRepository) -> None:
+    async def test_the_leases_of_the_dead_end_at_once(self, repository: SqlRepository) -> None:
+        left = await started(repository)
+        await repository.start_generation(start_of(a_generation(), "alive", LEASE))
+        await repository.end_leases(["worker", "never-seen"])
+        found = await repository.take_over("me", NOW, LATER, 10)
+        assert [each.generation.id for each in found] == [left.id]
+
+    async def test_cancelling_is_asked_of_the_worker(self, repository: SqlRepository) -> None:
+        generation, other = await started(repository), await started(repository)
+        await repository.request_cancel(WORKSPACE, generation.id)
+        await repository.request_cancel("elsewhere", other.id)
+        assert await repository.cancel_requests("worker") == (generation.id,)
+        assert await repository.cancel_requests("another") == ()
+        await repository.finish_generation(cancelled(generation), 0)
+        assert await repository.cancel_requests("worker") == ()
+
+
+class TestUnknownOutcomes:
+    async def test_a_late_result_mends_an_unknown_outcome(self, repository: SqlRepository) -> None:
         generation = await started(repository)
-        await repository.record_provider_job(generation.id, "job-1")
-        assert await repository.generation(WORKSPACE, generation.id) == generation
+        unknown = replace(failed(generation), state=GenerationState.UNKNOWN)
+        assert await repository.finish_generation(unknown, 0)
+        image = image_of(generation)
+        assert await repository.finish_generation(succeeded(generation, image), 5)
+        kept = await repository.generation(WORKSPACE, generation.id)
+        assert kept is not None
+        assert (kept.state, kept.images, kept.failure) == (GenerationState.SUCCEEDED, (image,), None)
+
+    async def test_nothing_else_changes_an_unknown_outcome(self, repository: SqlRepository) -> None:
+        generation = await started(repository)
+        unknown = replace(failed(generation), state=GenerationState.UNKNOWN)
+        assert await repository.finish_generation(unknown, 0)
+        assert not await repository.finish_generation(failed(generation), 0)
+        assert not await repository.finish_generation(cancelled(generation), 0)
+
+
+class TestIdempotencyKeys:
+    async def test_one_of_many_at_once_wins_and_the_others_join(self, repository: SqlRepository) -> None:
+        starts = [claiming("key") for _ in range(20)]
+        answers = await asyncio.gather(*(repository.start_generation(start) for start in starts))
+        winners = [answer.generation_id for answer in answers if not answer.joined]
+        assert len(winners) == 1
+        assert {answer.generation_id for answer in answers} == set(winners)
+
+    async def test_another_request_is_refused(self, repository: SqlRepository) -> None:
+        await repository.start_generation(claiming("key"))
+        other = claiming("key", fingerprint="another")
+        with pytest.raises(IdempotencyKeyReusedError):
+            await repository.start_generation(other)
+        assert await repository.generation(WORKSPACE, other.generation.id) is None
+
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            {"workspace_id": "other"},
+            {"created_by_user_id": "other"},
+            {"operation": Operation.UPSCALE, "input_image_ids": ()},
+        ],
+    )
+    async def test_keys_of_others_are_other_keys(self, repository: SqlRepository, facts: dict[str, Any]) -> None:
+        await repository.start_generation(claiming("key"))
+        generation = a_generation(**facts)
+        plan = plan_of(a_generation())
+        claim = Claim(key="key", fingerprint="another")
+        start = Start(generation=generation, plan=plan, worker_id="worker", lease_until=LEASE, claim=claim)
+        assert not (await repository.start_generation(start)).joined
+
+    async def test_a_key_whose_generation_bought_nothing_begins_anew(self, repository: SqlRepository) -> None:
+        first, again = claiming("key"), claiming("key", fingerprint="another")
+        await repository.start_generation(first)
+        await repository.finish_generation(failed(first.generation, repeatable=True), 0)
+        assert not (await repository.start_generation(again)).joined
+        joined = await repository.start_generation(claiming("key", fingerprint="another"))
+        assert (joined.joined, joined.generation_id) == (True, again.generation.id)
+
+    async def test_a_key_whose_generation_failed_for_good_stays(self, repository: SqlRepository) -> None:
+        first = claiming("key")
+        await repository.start_generation(first)
+        await repository.finish_generation(failed(first.generation), 0)
+        joined = await repository.start_generation(claiming("key"))
+        assert (joined.joined, joined.generation_id) == (True, first.generation.id)
+
+    async def test_old_keys_are_forgotten(self, repository: SqlRepository) -> None:
+        await repository.start_generation(claiming("key"))
+        await repository.forget_keys(NOW)
+        assert (await repository.start_generation(claiming("key"))).joined
+        await repository.forget_keys(NOW + timedelta(seconds=1))
+        assert not (await repository.start_generation(claiming("key"))).joined
+
+    async def test_a_refused_start_claims_nothing(self, repository: SqlRepository) -> None:
+        with pytest.raises(QuotaExceededError):
+            await repository.start_generation(claiming("key", quota=Quota(images=0)))
+        assert not (await repository.start_generation(claiming("key"))).joined
+
+
+class TestQuota:
+    async def test_exactly_the_limit_is_sold(self, repository: SqlRepository) -> None:
+        starts = [start_of(a_generation(), "worker", LEASE, quota=Quota(images=10)) for _ in range(30)]
+        attempts = [repository.start_generation(start) for start in starts]
+        answers = await asyncio.gather(*attempts, return_exceptions=True)
+        sold = [answer for answer in answers if isinstance(answer, Started)]
+        assert len(sold) == 10
+        assert sum(isinstance(answer, QuotaExceededError) for answer in answers) == 20
+
+    async def test_a_part_is_granted_when_not_all_fit(self, repository: SqlRepository) -> None:
+        quota = Quota(images=5)
+        first = start_of(a_generation(requested_images=3), "worker", LEASE, quota=quota)
+        second = start_of(a_generation(requested_images=3), "worker", LEASE, quota=quota)
+        granted = [(await repository.start_generation(start)).granted_images for start in (first, second)]
+        assert granted == [3, 2]
+        (reserved,) = {(await repository.usage(WORKSPACE, "2026-11")).images_reserved}
+        assert reserved == 5
+
+    async def test_what_was_not_made_is_given_back(self, repository: SqlRepository) -> None:
+        quota = Quota(images=2)
+        start = start_of(a_generation(requested_images=2), "worker", LEASE, quota=quota)
+        await repository.start_generation(start)
+        await repository.finish_generation(succeeded(start.generation), 0)
+        left = start_of(a_generation(requested_images=2), "worker", LEASE, quota=quota)
+        assert (await repository.start_generation(left)).granted_images == 1
+
+    async def test_money_is_reserved_by_price(self, repository: SqlRepository) -> None:
+        quota = Quota(cost_micros=100_000)
+        start = start_of(a_generation(requested_images=3), "worker", LEASE, quota=quota, unit_cost_micros=40_000)
+        assert (await repository.start_generation(start)).granted_images == 2
+        assert (await repository.usage(WORKSPACE, "2026-11")).cost_reserved_micros == 80_000
+
+    async def test_a_quota_of_its_own_wins(self, repository: SqlRepository) -> None:
+        await repository.set_quota(WORKSPACE, Quota(images=1))
+        assert await repository.quota(WORKSPACE) == Quota(images=1)
+        start = start_of(a_generation(requested_images=2), "worker", LEASE, quota=Quota(images=100))
+        assert (await repository.start_generation(start)).granted_images == 1
+        await repository.set_quota(WORKSPACE, None)
+        assert await repository.quota(WORKSPACE) is None
+
+
+class TestSweeping:
+    async def test_ids_that_nothing_knows_are_found(self, repository: SqlRepository) -> None:
+        image, purged = await uploaded(repository), await uploaded(repository)
+        await deleted(repository, purged)
+        await repository.mark_purged([purged.id])
+        start = start_of(a_generation(), "worker", LEASE)
+        await repository.start_generation(start)
+        planned, stray = start.plan.image_ids[0], new_id()
+        found = await repository.unknown_images([image.id, planned, stray, purged.id])
+        assert set(found) == {stray, purged.id}
+
+    async def test_images_come_by_ranges_of_ids(self, repository: SqlRepository) -> None:
+        images = [await uploaded(repository) for _ in range(4)]
+        await deleted(repository, images[2])
+        found = await repository.images_between(images[0].id, images[3].id, 10)
+        assert found == (images[1].id, images[3].id)
+        assert await repository.images_between("", "f" * 32, 1) == (images[0].id,)
 
 
 class TestGroupCommit:
@@ -610,20 +798,20 @@ class TestGroupCommit:
         others = [an_image() for _ in range(30)]
         generation = a_generation()
         writes = [repository.add_image(each) for each in (*others[:15], image, *others[15:])]
-        writes.append(repository.start_generation(generation, "worker", LEASE))
+        writes.append(repository.start_generation(start_of(generation, "worker", LEASE)))
         answers = await asyncio.gather(*writes, return_exceptions=True)
-        assert [position for position, answer in enumerate(answers) if answer is not None] == [15]
+        assert [position for position, answer in enumerate(answers) if isinstance(answer, Exception)] == [15]
         assert len(await page_ids(repository, limit=100)) == 31
         assert await repository.generation(WORKSPACE, generation.id) == generation
 
     async def test_a_refused_start_hurts_no_other(self, repository: SqlRepository) -> None:
         source = await uploaded(repository)
         starts = [
-            repository.start_generation(a_generation(input_image_ids=(image_id,)), "worker", LEASE)
+            repository.start_generation(start_of(a_generation(input_image_ids=(image_id,)), "worker", LEASE))
             for image_id in (source.id, new_id(), source.id)
         ]
         answers = await asyncio.gather(*starts, return_exceptions=True)
-        assert [type(answer) for answer in answers] == [type(None), ImageNotFoundError, type(None)]
+        assert [type(answer) for answer in answers] == [Started, ImageNotFoundError, Started]
 
     async def test_too_many_waiting_writes_are_refused(self, url: str) -> None:
         repository = SqlRepository(url, queue_length=10)

@@ -350,8 +350,10 @@ def _input_keys(generation: Generation) -> set[tuple[str, str]]:
 
 def _take(connection: Connection, taker: TakeOver) -> tuple[Unfinished, ...]:
     ids = list(connection.scalars(_hold_lapsed, {"now": taker.now, "at_most": taker.limit}))
+    if not ids:
+        return ()
     rows = [{"of": each, "to": taker.worker_id, "lease_until": taker.lease_until} for each in ids]
-    _insert(connection, _take_over, rows)
+    connection.execute(_take_over, rows)
     records: defaultdict[str, list[Row[Any]]] = defaultdict(list)
     for row in connection.execute(_made_submissions, {"ids": ids}):
         records[row.generation_id].append(row)

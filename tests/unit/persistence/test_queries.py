@@ -12,7 +12,8 @@ from limner.domain.image import Cursor, Image, ImageFilter, OutputFormat
 from limner.domain.task import Generation, Operation
 from limner.persistence import reads, schema, writes
 from limner.persistence.engine import open_engine
-from limner.persistence.tables import generations
+from limner.service.ports import Start
+from tests.starts import start_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CURSOR = Cursor(NOW, new_id())
@@ -58,7 +59,7 @@ def an_image() -> Image:
     )
 
 
-def start_from(images: tuple[Image, ...]) -> writes.Start:
+def start_from(images: tuple[Image, ...]) -> Start:
     generation = Generation(
         id=new_id(),
         workspace_id="workspace",
@@ -71,7 +72,7 @@ def start_from(images: tuple[Image, ...]) -> writes.Start:
         created_at=NOW,
         updated_at=NOW,
     )
-    return writes.Start(generation, "worker", NOW)
+    return start_of(generation, "worker", NOW)
 
 
 @pytest.mark.parametrize("after", [None, CURSOR])
@@ -106,9 +107,10 @@ def test_generations_come_with_all_that_hangs_on_them_in_three_queries(
     writes.add_images(connection, inputs)
     writes.start_generations(connection, [start_from(inputs) for _ in range(10)])
     queries.clear()
-    found = reads.lapsed_generations(connection, NOW + timedelta(hours=1), 100)
-    assert [len(each.inputs) for each in found] == [3] * 10
-    assert len(queries) == 3
+    now = NOW + timedelta(hours=1)
+    (found,) = writes.take_over(connection, [writes.TakeOver("me", now, now, 100)])
+    assert [len(each.generation.inputs) for each in found] == [3] * 10
+    assert len(queries) == 5
     plans = [plan(connection, query) for query in tuple(queries)]
     assert not any("SCAN images" in each for each in plans), plans
 
@@ -124,22 +126,15 @@ def test_writes_of_many_take_as_many_queries_as_of_one(
         starts = [start_from(inputs) for _ in range(count)]
         writes.start_generations(connection, starts)
         writes.finish_generations(connection, [writes.Finish(start.generation, 1) for start in starts])
-        assert len(queries) == 6
+        assert len(queries) == 7
 
 
 def test_purging_and_leases_walk_their_own_indexes(connection: Connection, queries: list[tuple[str, object]]) -> None:
     reads.images_to_purge(connection, 10)
-    reads.lapsed_generations(connection, NOW, 10)
+    writes.take_over(connection, [writes.TakeOver("me", NOW, NOW, 10)])
     writes.renew_leases(connection, [writes.Renewal("worker", NOW)])
     purge, lapsed, renew = (plan(connection, query) for query in tuple(queries))
     assert "ix_images_awaiting_purge" in purge
     assert "SCAN images" not in purge.replace("SCAN images USING INDEX ix_images_awaiting_purge", "")
     assert "ix_generations_running" in lapsed
     assert "ix_generations_running (worker_id=?)" in renew
-
-
-def test_the_id_of_the_provider_is_kept(connection: Connection) -> None:
-    start = start_from(())
-    writes.start_generations(connection, [start])
-    writes.record_provider_jobs(connection, [(start.generation.id, "job-1")])
-    assert connection.scalar(generations.select().with_only_columns(generations.c.provider_job_id)) == "job-1"
