@@ -28,6 +28,7 @@ from limner.service.clock import utc_now
 from limner.service.library import ImageLibrary
 from limner.service.ports import BlobStore, ImageModel, TokenVerifier
 from limner.service.stores import Stores
+from limner.service.sweeper import Sweeper
 from limner.service.tasks import Rules, TaskRunner
 from limner.settings import Settings
 from limner.storage.filesystem import FileBlobStore
@@ -58,13 +59,7 @@ class Worker:
         self._locks = WorkerLocks(settings.data_dir / "workers")
         self._verifier = token_verifier(settings)
         self._catalogue = build_catalogue(settings, models)
-        self._stores = Stores(
-            repository=SqlRepository(database_url(settings)),
-            blobs=blob_store(settings),
-            spool=spool(settings),
-            codec=PillowCodec(threads=CPU_COUNT, queue=settings.max_in_flight),
-            clock=utc_now,
-        )
+        self._stores = build_stores(settings)
         rules = task_rules(settings)
         self._tasks = TaskRunner(
             self._catalogue, self._stores, rules, worker_id=self._id, dead_workers=self._locks.dead
@@ -84,6 +79,7 @@ class Worker:
             asyncio.create_task(self._tasks.keep_leases(), name="leases"),
             asyncio.create_task(self._tasks.heed_cancellations(), name="cancellations"),
             asyncio.create_task(self._library.keep_purging(), name="purge"),
+            asyncio.create_task(Sweeper(self._stores).keep_sweeping(), name="sweep"),
         ]
 
     async def stop(self) -> None:
@@ -96,12 +92,20 @@ class Worker:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
         await self._catalogue.close()
-        self._stores.codec.close()
-        await self._stores.spool.close()
-        await self._stores.blobs.close()
-        await self._stores.repository.close()
+        await self._stores.close()
         await self._verifier.close()
         self._locks.release(self._id)
+
+
+def build_stores(settings: Settings) -> Stores:
+    """Return where the pictures and facts go, to be closed by the caller."""
+    return Stores(
+        repository=SqlRepository(database_url(settings)),
+        blobs=blob_store(settings),
+        spool=spool(settings),
+        codec=PillowCodec(threads=CPU_COUNT, queue=settings.max_in_flight),
+        clock=utc_now,
+    )
 
 
 def task_rules(settings: Settings) -> Rules:

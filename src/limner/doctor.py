@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from limner.app import blob_store, build_catalogue, database_url, key_source, prepare
+from limner.app import blob_store, build_catalogue, build_stores, database_url, key_source, prepare
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.local_key import LocalKey, LocalKeyError
 from limner.catalogue import CatalogueError
@@ -16,6 +16,7 @@ from limner.domain.errors import LimnerError
 from limner.gateway.process import envoy_binary
 from limner.persistence.repository import SqlRepository
 from limner.service.ports import ImageModel
+from limner.service.sweeper import Sweeper
 from limner.settings import Settings
 
 RETIREMENT_NOTICE: Final = timedelta(days=60)
@@ -32,18 +33,49 @@ class Finding:
     """What is good to know."""
 
 
-def examine(settings: Settings) -> int:
-    """Print what was found, and return the exit code: 1 when something is wrong."""
-    return asyncio.run(_examine(settings))
+def examine(settings: Settings, *, repair: bool = False) -> int:
+    """Print what was found, and return the exit code: 1 when something is wrong.
+
+    With ``repair`` all bytes and rows are compared too, and mended where they can be.
+    """
+    return asyncio.run(_examine(settings, repair))
 
 
-async def _examine(settings: Settings) -> int:
+async def _examine(settings: Settings, repair: bool) -> int:
     healthy = True
-    async for finding in findings(settings, datetime.now(UTC).date()):
+    today = datetime.now(UTC).date()
+    looks = [findings(settings, today), *([repairs(settings)] if repair else [])]
+    for look in looks:
+        healthy = await _told(look) and healthy
+    return 0 if healthy else 1
+
+
+async def _told(look: AsyncIterator[Finding]) -> bool:
+    healthy = True
+    async for finding in look:
         healthy = healthy and not finding.problem
         mark, text = ("✗", finding.problem) if finding.problem else ("✓", finding.note)
         click.echo(f"{mark} {finding.subject}" + (f": {text}" if text else ""))
-    return 0 if healthy else 1
+    return healthy
+
+
+async def repairs(settings: Settings) -> AsyncIterator[Finding]:
+    """Compare all bytes with all rows, but for the last hour's, and mend what can be mended."""
+    stores = build_stores(settings)
+    try:
+        report = await Sweeper(stores).sweep_all()
+    except LimnerError as error:
+        yield Finding("repair", str(error))
+        return
+    finally:
+        await stores.close()
+    yield Finding("repair", note=f"{report.looked_at} stored pictures looked at")
+    if report.orphans:
+        yield Finding("repair", note=f"{len(report.orphans)} pictures without a row were deleted")
+    if report.delivered:
+        yield Finding("repair", note=f"{len(report.delivered)} pictures were brought from the spool to the storage")
+    for image_id in report.lost:
+        yield Finding("repair", f"the bytes of image {image_id} are lost")
 
 
 async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:

@@ -130,19 +130,30 @@ async def _serve(
     own_ports = [reservations.reserve(_LOOPBACK) for _ in range(settings.workers)]
     async with AsyncExitStack() as ending:
         gateway = Gateway(gateway_options(settings, own_ports)) if with_gateway else None
-        starting = []
-        if gateway is not None:
-            ending.push_async_callback(gateway.stop)
-            starting.append(asyncio.create_task(gateway.start()))
-        # Envoy takes its time, so the database is prepared meanwhile.
-        await asyncio.to_thread(prepare, settings)
-        for worker in _workers(settings, own_ports):
-            ending.push_async_callback(worker.stop)
-            starting.append(asyncio.create_task(worker.start()))
-        await asyncio.gather(*starting)
+        starting: list[asyncio.Task[None]] = []
+        try:
+            if gateway is not None:
+                ending.push_async_callback(gateway.stop)
+                starting.append(asyncio.create_task(gateway.start()))
+            # Envoy takes its time, so the database is prepared meanwhile.
+            await asyncio.to_thread(prepare, settings)
+            for worker in _workers(settings, own_ports):
+                ending.push_async_callback(worker.stop)
+                starting.append(asyncio.create_task(worker.start()))
+            await asyncio.gather(*starting)
+        except BaseException:
+            await _abandon(starting)
+            raise
         address = Address(settings.host, settings.grpc_port)
         announce(f"ready grpc={address}" + (f" http={gateway.address}" if gateway else ""))
         await _until_stopped(stop, gateway)
+
+
+async def _abandon(starting: Sequence[asyncio.Task[None]]) -> None:
+    """End what is still starting, and take note of what else went wrong: the first fault is the one that is told."""
+    for task in starting:
+        task.cancel()
+    await asyncio.gather(*starting, return_exceptions=True)
 
 
 async def _until_stopped(stop: asyncio.Event, gateway: Gateway | None) -> None:

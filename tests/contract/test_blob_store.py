@@ -90,6 +90,15 @@ def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+async def test_the_keys_of_a_range_are_listed(store: BlobStore) -> None:
+    keys = sorted(new_id() for _ in range(5))
+    for key in keys:
+        await store.put(key, b"picture", PNG)
+    assert {key async for key in store.keys(keys[0], keys[3])} == set(keys[1:4])
+    assert {key async for key in store.keys("", keys[4])} == set(keys)
+    assert [key async for key in store.keys(keys[4], "f" * 32)] == []
+
+
 async def test_what_was_put_is_read_back(store: BlobStore) -> None:
     key = new_id()
     await store.put(key, b"\x00picture\xff", PNG)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from limner.settings import Settings
 
@@ -126,8 +126,9 @@ def config(data_dir: Path | None) -> None:
 
 @click.command()
 @_data_dir
+@click.option("--repair", is_flag=True, help="Compare all pictures with all rows, and mend what can be mended.")
 @click.pass_context
-def doctor(context: click.Context, data_dir: Path | None) -> None:
+def doctor(context: click.Context, data_dir: Path | None, repair: bool) -> None:
     """Check settings, database, storage and models, in plain words.
 
     Ends with 1 when something is wrong.
@@ -135,7 +136,30 @@ def doctor(context: click.Context, data_dir: Path | None) -> None:
     settings = _settings(data_dir=data_dir)
     from limner.doctor import examine
 
-    context.exit(examine(settings))
+    context.exit(examine(settings, repair=repair))
+
+
+@click.command()
+@_data_dir
+@click.argument("workspace")
+@click.option("--images", type=click.IntRange(0), help="Most images per month.")
+@click.option("--usd", type=click.FloatRange(0), help="Most money per month, in US dollars.")
+@click.option("--unlimited", is_flag=True, help="No limit at all, whatever the settings say.")
+@click.option("--clear", is_flag=True, help="Back to the limits of the settings.")
+def quota(data_dir: Path | None, workspace: str, **wanted: Any) -> None:
+    """Show the quota of a workspace, or give it one of its own."""
+    settings = _settings(data_dir=data_dir)
+    from limner.domain.errors import LimnerError
+    from limner.quotas import change_quota
+
+    if sum(bool(wanted[name]) for name in ("unlimited", "clear")) + _is_given(wanted) > 1:
+        raise click.UsageError("--images and --usd, --unlimited and --clear exclude each other.")
+    with _told(LimnerError):
+        click.echo(asyncio.run(change_quota(settings, workspace, **wanted)))
+
+
+def _is_given(wanted: "Mapping[str, Any]") -> bool:
+    return wanted["images"] is not None or wanted["usd"] is not None
 
 
 def _settings(**overrides: Any) -> "Settings":

@@ -6,6 +6,7 @@ Time-ordered, so that new rows land at the end of an index (RFC 9562, section 5.
 import os
 import re
 import time
+from datetime import datetime
 from typing import Final
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -22,3 +23,8 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Tell whether ``text`` could be an identifier of ours; anything else is not found without a look."""
     return _ID.fullmatch(text) is not None
+
+
+def first_id_at(moment: datetime) -> str:
+    """Return what sorts before every identifier that is made from this moment on, and after all older ones."""
+    return f"{int(moment.timestamp() * 1000) << 80:032x}"

@@ -18,6 +18,7 @@ from limner.persistence.tables import (
     generations,
     images,
     live,
+    marks,
     running,
     unsettled,
     usage_months,
@@ -41,6 +42,7 @@ _known_images = select(images.c.id).where(
     images.c.id.in_(bindparam("ids", expanding=True)), images.c.purged_at.is_(None)
 )
 _planned = select(generations.c.planned_image_ids).where(unsettled)
+_mark = select(marks.c.value).where(marks.c.name == bindparam("of"))
 _images_between = (
     select(images.c.id)
     .where(images.c.id > bindparam("first"), images.c.id <= bindparam("last"), live)
@@ -153,6 +155,11 @@ def unknown_images(connection: Connection, image_ids: Sequence[str]) -> tuple[st
 def images_between(connection: Connection, first: str, last: str, limit: int) -> tuple[str, ...]:
     """Return ids of shown images, ``first`` < id <= ``last``, in order."""
     return tuple(connection.scalars(_images_between, {"first": first, "last": last, "at_most": limit}))
+
+
+def mark(connection: Connection, name: str) -> str:
+    """Return where a mark stands; empty before it was moved."""
+    return connection.scalar(_mark, {"of": name}) or ""
 
 
 def quota(connection: Connection, workspace_id: str) -> Quota | None:

@@ -20,6 +20,8 @@ from limner.service.ports import Start, Started, Unfinished
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SWEEP_MARK = "sweep"
+
 
 class SqlRepository:
     """Keeps the facts in a database whose schema is up to date: see ``schema.migrate``.
@@ -124,6 +126,14 @@ class SqlRepository:
     async def images_between(self, first: str, last: str, limit: int) -> tuple[str, ...]:
         """Return ids of images whose bytes must be there, in order."""
         return await self._read(reads.images_between, first, last, limit)
+
+    async def sweep_mark(self) -> str:
+        """Return up to which id bytes and rows were compared."""
+        return await self._read(reads.mark, _SWEEP_MARK)
+
+    async def advance_sweep_mark(self, old: str, new: str) -> bool:
+        """Move the mark, unless somebody else moved it before."""
+        return await self._writer.run(writes.move_marks, (_SWEEP_MARK, old, new))
 
     async def quota(self, workspace_id: str) -> Quota | None:
         """Return the quota of a workspace that has one of its own, or ``None``."""

@@ -6,6 +6,7 @@
     generations ──< webhook_deliveries                who is still to be told of its end
     idempotency_keys ──> generations                  which key made it
     usage_months, workspace_quotas                    what a workspace used per month, and may use
+    marks                                             up to which id the sweeper came
 
 Rows are never removed. An image that is deleted keeps its row with ``deleted_at``; once its bytes are gone
 from the blob store too, ``purged_at`` is set.
@@ -119,6 +120,13 @@ workspace_quotas = Table(
     Column("workspace_id", Text, primary_key=True),
     Column("images", Integer, comment="Per month; null for no limit."),
     Column("cost_micros", BigInteger, comment="Per month; null for no limit."),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 webhook_deliveries = Table(

@@ -36,6 +36,7 @@ from limner.persistence.tables import (
     idempotency_keys,
     images,
     live,
+    marks,
     running,
     submissions,
     unsettled,
@@ -167,6 +168,14 @@ _inputs_of = (
     .join(generation_inputs, generation_inputs.c.image_id == images.c.id)
     .where(generation_inputs.c.generation_id.in_(bindparam("ids", expanding=True)))
     .order_by(generation_inputs.c.position)
+)
+_begin_mark = text("INSERT INTO marks (name, value) VALUES (:name, '') ON CONFLICT (name) DO NOTHING").bindparams(
+    bindparam("name", type_=Text)
+)
+_move_mark = (
+    update(marks)
+    .where(marks.c.name == bindparam("of"), marks.c.value == bindparam("old"))
+    .values(value=bindparam("new"))
 )
 _forget_keys = delete(idempotency_keys).where(idempotency_keys.c.claimed_at < bindparam("before"))
 _remove_quota = delete(workspace_quotas).where(workspace_quotas.c.workspace_id == bindparam("of"))
@@ -301,6 +310,11 @@ def forget_keys(connection: Connection, moments: Sequence[datetime]) -> Sequence
     return [None] * len(moments)
 
 
+def move_marks(connection: Connection, moves: Sequence[tuple[str, str, str]]) -> Sequence[bool]:
+    """Move marks from an old value to a new one: name, old, new; tell which still stood there."""
+    return [_move(connection, *move) for move in moves]
+
+
 def set_quotas(connection: Connection, given: Sequence[tuple[str, Quota | None]]) -> Sequence[None]:
     """Give workspaces quotas of their own, or take them away."""
     for workspace_id, quota in given:
@@ -346,6 +360,11 @@ def _missing_inputs(connection: Connection, starts: Sequence[Start]) -> set[str]
 
 def _input_keys(generation: Generation) -> set[tuple[str, str]]:
     return {(image_id, generation.workspace_id) for image_id in generation.input_image_ids}
+
+
+def _move(connection: Connection, name: str, old: str, new: str) -> bool:
+    connection.execute(_begin_mark, {"name": name})
+    return connection.execute(_move_mark, {"of": name, "old": old, "new": new}).rowcount == 1
 
 
 def _take(connection: Connection, taker: TakeOver) -> tuple[Unfinished, ...]:

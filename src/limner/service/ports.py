@@ -48,6 +48,9 @@ class BlobStore(Protocol):
     async def delete(self, key: str) -> None:
         """Forget the bytes. Forgetting what is not there is fine."""
 
+    def keys(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys ``after`` < key <= ``until`` in any order; what is put or deleted meanwhile may be missing."""
+
     async def check(self) -> None:
         """Return when the store can be reached and written to; else raise ``StorageUnavailableError``."""
 
@@ -203,6 +206,12 @@ class Repository(Protocol):
 
     async def images_between(self, first: str, last: str, limit: int) -> tuple[str, ...]:
         """Return ids of images whose bytes must be there, ``first`` < id <= ``last``, in order."""
+
+    async def sweep_mark(self) -> str:
+        """Return up to which id bytes and rows were compared; empty at first."""
+
+    async def advance_sweep_mark(self, old: str, new: str) -> bool:
+        """Move the mark, unless somebody else moved it from ``old`` before."""
 
     async def quota(self, workspace_id: str) -> Quota | None:
         """Return the quota of a workspace that has one of its own, or ``None``."""

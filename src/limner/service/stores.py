@@ -24,6 +24,13 @@ class Stores:
     codec: PictureCodec
     clock: Clock
 
+    async def close(self) -> None:
+        """Release all of them."""
+        self.codec.close()
+        await self.spool.close()
+        await self.blobs.close()
+        await self.repository.close()
+
 
 @dataclass(frozen=True, slots=True)
 class StoredInput:

@@ -17,6 +17,7 @@ from typing import Final
 
 from limner.domain import limits
 from limner.domain.errors import StorageUnavailableError
+from limner.domain.identifiers import is_id
 from limner.service.ports import BlobExistsError, BlobNotFoundError
 from limner.storage.blob import require_key, require_size
 from limner.storage.threads import StorageThreads
@@ -71,6 +72,13 @@ class FileBlobStore:
     async def delete(self, key: str) -> None:
         """Forget the bytes; who streams them already gets the rest."""
         await self._writers.run(self._delete, require_key(key))
+
+    async def keys(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of a range, one folder after the other."""
+        for shard in _SHARDS:
+            for key in await self._readers.run(self._keys, shard):
+                if after < key <= until:
+                    yield key
 
     async def check(self) -> None:
         """Write, link and remove a small file, or say that the storage is not available."""
@@ -141,6 +149,12 @@ class FileBlobStore:
                 self._require_folder(self._shard(key))
             else:
                 _sync_folder(self._shard(key))
+
+    def _keys(self, shard: str) -> list[str]:
+        with self._translated():
+            self._prepare()
+            with os.scandir(f"{self._root}/{shard}") as entries:
+                return [entry.name for entry in entries if is_id(entry.name)]
 
     def _check(self) -> None:
         with self._translated():

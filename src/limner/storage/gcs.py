@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limner.domain import limits
 from limner.domain.errors import StorageUnavailableError
+from limner.domain.identifiers import is_id
 from limner.service.ports import BlobExistsError, BlobNotFoundError
 from limner.storage.blob import require_key, require_size
 from limner.storage.threads import StorageThreads
@@ -72,6 +73,15 @@ class GcsBlobStore:
     async def delete(self, key: str) -> None:
         """Forget the bytes, as far as the bucket's own policy (versions, soft delete) lets go of them."""
         await self._threads.run(self._delete, require_key(key))
+
+    async def keys(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of a range, page by page, by a listing of that range alone."""
+        pages = await self._threads.run(self._pages, after, until)
+        while names := await self._threads.run(self._next_page, pages):
+            for name in names:
+                key = name.removeprefix(self._prefix)
+                if is_id(key) and key != after:
+                    yield key
 
     async def check(self) -> None:
         """Write and delete a small object, or say that the storage is not available."""
@@ -144,6 +154,22 @@ class GcsBlobStore:
     def _require_bucket(self) -> None:
         """Tell an object that is not there from a bucket that is not there."""
         list(self._bucket().list_blobs(max_results=1, prefix=self._prefix, **self._patience()))
+
+    def _pages(self, after: str, until: str) -> Iterator[Any]:
+        # The end is exclusive; a key is never longer than ``until``, so one more character includes it.
+        ends = {"start_offset": self._name(after), "end_offset": f"{self._name(until)}0"}
+        with self._translated():
+            blobs = self._bucket().list_blobs(prefix=self._prefix or None, **ends, **self._patience())
+            pages: Iterator[Any] = blobs.pages
+            return pages
+
+    def _next_page(self, pages: Iterator[Any]) -> list[str]:
+        """Return the names of the next page that has some; none at the end."""
+        with self._translated():
+            for page in pages:
+                if names := [blob.name for blob in page]:
+                    return names
+        return []
 
     def _name(self, key: str) -> str:
         return self._prefix + key

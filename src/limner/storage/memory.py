@@ -35,6 +35,12 @@ class MemoryBlobStore:
         """Forget the bytes."""
         self._blobs.pop(require_key(key), None)
 
+    async def keys(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of a range."""
+        for key in tuple(self._blobs):
+            if after < key <= until:
+                yield key
+
     async def check(self) -> None:
         """Return: memory is always there."""
 

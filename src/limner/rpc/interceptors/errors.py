@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from limner.domain.errors import InternalError, LimnerError
+from limner.domain.errors import InternalError, LimnerError, OverloadedError
 from limner.rpc.call import REQUEST_ID_KEY, Context, current_call
 from limner.rpc.interceptors.layer import Layer
 from limner.rpc.status import CODES, DETAILS_KEY, status_of
@@ -40,5 +41,10 @@ async def _abort(context: Context, error: LimnerError) -> None:
     if isinstance(error, InternalError):
         error.metadata = {**error.metadata, "requestId": request_id}
     status = status_of(error)
-    trailers = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, request_id))
-    await context.abort(code, status.message, trailers)
+    trailers: list[tuple[str, str | bytes]] = [
+        (DETAILS_KEY, status.SerializeToString()),
+        (REQUEST_ID_KEY, request_id),
+    ]
+    if isinstance(error, OverloadedError):
+        trailers.append(("retry-after", str(math.ceil(error.retry_after_s))))
+    await context.abort(code, status.message, tuple(trailers))

@@ -1,4 +1,4 @@
-"""What makes a purchase safe: plans, submissions, idempotency keys, quotas, webhook deliveries."""
+"""What makes a purchase safe: plans, submissions, idempotency keys, quotas, marks, webhook deliveries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -35,12 +35,18 @@ def upgrade() -> None:
         sa.Column("cost_micros", sa.BigInteger, comment="Per month; null for no limit."),
         sa.PrimaryKeyConstraint("workspace_id", name="pk_workspace_quotas"),
     )
+    op.create_table(
+        "marks",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("value", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_marks"),
+    )
     _create_webhook_deliveries()
 
 
 def downgrade() -> None:
     """Remove them, and what is in them."""
-    for table in ("webhook_deliveries", "workspace_quotas", "idempotency_keys", "submissions"):
+    for table in ("webhook_deliveries", "marks", "workspace_quotas", "idempotency_keys", "submissions"):
         op.drop_table(table)
     op.drop_index("ix_generations_reserving", "generations")
     with op.batch_alter_table("generations") as generations:

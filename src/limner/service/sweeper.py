@@ -1,0 +1,112 @@
+"""Finds bytes without a row and rows without bytes, and mends what can be mended.
+
+Ids are ordered by time, so each sweep looks only at what is new since the last one, and never at the last
+hour, where something may still be written.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from limner.domain.errors import LimnerError
+from limner.domain.identifiers import first_id_at
+from limner.service.stores import Stores
+
+log = logging.getLogger(__name__)
+
+SWEEP_INTERVAL_S: Final = 3600.0
+UNTOUCHED: Final = timedelta(hours=1)
+"""What is younger may still be written."""
+
+_BATCH: Final = 500
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep found."""
+
+    looked_at: int = 0
+    orphans: list[str] = field(default_factory=list)
+    """Ids whose bytes had no row; the bytes were deleted."""
+    delivered: list[str] = field(default_factory=list)
+    """Ids of rows whose bytes lay in the spool only; the store has them now."""
+    lost: list[str] = field(default_factory=list)
+    """Ids of rows whose bytes are nowhere."""
+
+
+class Sweeper:
+    """Sweeps a range of ids, by hand or again and again."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def keep_sweeping(self) -> None:
+        """Sweep what is new, again and again. Of several workers one does it. Never returns."""
+        while True:
+            try:
+                await self.sweep_new()
+            except LimnerError as error:
+                log.warning("nothing was swept", extra={"reason": error.reason})
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+
+    async def sweep_new(self) -> SweepReport | None:
+        """Sweep what is new since the last sweep; ``None`` when another worker does so."""
+        mark = await self._stores.repository.sweep_mark()
+        until = first_id_at(self._settled_until())
+        if until <= mark or not await self._stores.repository.advance_sweep_mark(mark, until):
+            return None
+        report = await self.sweep(mark, until)
+        if report.orphans or report.lost:
+            counts = {"orphans": len(report.orphans), "lost": len(report.lost)}
+            log.error("bytes and rows did not match", extra=counts)
+        return report
+
+    async def sweep_all(self) -> SweepReport:
+        """Sweep everything that is not being written now."""
+        return await self.sweep("", first_id_at(self._settled_until()))
+
+    async def sweep(self, after: str, until: str) -> SweepReport:
+        """Sweep the ids ``after`` < id <= ``until``. Raises when the store or the database is down."""
+        report = SweepReport()
+        stored: set[str] = set()
+        batch: list[str] = []
+        async for key in self._stores.blobs.keys(after, until):
+            stored.add(key)
+            batch.append(key)
+            if len(batch) == _BATCH:
+                await self._delete_orphans(batch, report)
+                batch = []
+        await self._delete_orphans(batch, report)
+        report.looked_at = len(stored)
+        await self._find_lost(after, until, stored, report)
+        return report
+
+    async def _delete_orphans(self, keys: Sequence[str], report: SweepReport) -> None:
+        if not keys:
+            return
+        for orphan in await self._stores.repository.unknown_images(keys):
+            await self._stores.blobs.delete(orphan)
+            report.orphans.append(orphan)
+
+    async def _find_lost(self, after: str, until: str, stored: set[str], report: SweepReport) -> None:
+        while ids := await self._stores.repository.images_between(after, until, _BATCH):
+            for image_id in ids:
+                if image_id not in stored:
+                    await self._mend(image_id, report)
+            after = ids[-1]
+
+    async def _mend(self, image_id: str, report: SweepReport) -> None:
+        data = await self._stores.spool.read(image_id)
+        if data is None:
+            report.lost.append(image_id)
+            return
+        info = await self._stores.codec.verify(data)
+        await self._stores.blobs.put(image_id, data, info.format.content_type)
+        await self._stores.spool.discard(image_id)
+        report.delivered.append(image_id)
+
+    def _settled_until(self) -> datetime:
+        return self._stores.clock() - UNTOUCHED
