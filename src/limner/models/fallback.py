@@ -1,0 +1,180 @@
+"""Another model in the place of one that surely bought nothing."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from limner.domain.errors import LimnerError
+from limner.domain.model import ModelCapabilities
+from limner.domain.task import MissingPicture
+from limner.models.http.outcome import bought_nothing
+from limner.service.ports import ImageModel, Job, KnownSubmission, MadePicture, Order, ResumableModel, Submission
+
+log = logging.getLogger(__name__)
+
+
+class FallbackModel:
+    """Asks its first model, and the next one only when surely nothing was bought.
+
+    That is so when the error says so, every submission is void, and no picture was made, missed or previewed.
+    ``OverloadedError``, and ``ProviderUnavailableError`` or ``ProviderMisconfiguredError`` whose metadata say
+    ``outcome: not_bought``, fall back; a refusal and an unknown outcome never do. Alternatives that can't do the task
+    or are not ready are passed over. When none is left, the first model's error is raised.
+    """
+
+    def __init__(self, model: ImageModel, alternatives: Sequence[ImageModel]) -> None:
+        self._model = model
+        self._alternatives = tuple(alternatives)
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What the first model can do."""
+        return self._model.capabilities
+
+    def unready_reason(self) -> str:
+        """Return why the first model can't work now; empty when it can."""
+        return self._model.unready_reason()
+
+    async def run(self, order: Order, job: Job) -> None:
+        """Make the pictures with the first model that begins."""
+        watched = _WatchedJob(job)
+        try:
+            await self._model.run(order, watched)
+            return
+        except LimnerError as error:
+            if not _may_fall_back(error, watched):
+                raise
+            first_error = error
+        if not await self._run_alternatives(order, job):
+            raise first_error
+
+    async def close(self) -> None:
+        """Close the first model; the alternatives are models of the catalogue, which closes them."""
+        await self._model.close()
+
+    async def _run_alternatives(self, order: Order, job: Job) -> bool:
+        """Return whether one of them made the pictures."""
+        for model in self._alternatives:
+            substitute = _order_for(model, order)
+            if substitute is None:
+                continue
+            log.warning("%s bought nothing; falling back to %s", self.capabilities.id, model.capabilities.id)
+            watched = _WatchedJob(job, _prefix(model))
+            try:
+                await model.run(substitute, watched)
+                return True
+            except LimnerError as error:
+                if not _may_fall_back(error, watched):
+                    raise
+        return False
+
+
+class ResumableFallbackModel(FallbackModel):
+    """A fallback some of whose models know their work by an id. Ids of alternatives begin with the model's own."""
+
+    async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
+        """Go on waiting at the model that took the work; one model took all of it."""
+        model, prefix = self._owner(submissions[0].provider_job_id)
+        own = [replace(each, provider_job_id=each.provider_job_id.removeprefix(prefix)) for each in submissions]
+        await model.resume(_addressed(order, model), own, _WatchedJob(job, prefix))
+
+    async def cancel(self, provider_job_id: str) -> bool:
+        """Ask the model that took the work to stop; return whether it may still bill."""
+        model, prefix = self._owner(provider_job_id)
+        return await model.cancel(provider_job_id.removeprefix(prefix))
+
+    def _owner(self, provider_job_id: str) -> tuple[ResumableModel, str]:
+        """Return the model that took the work, and what is in front of its own id."""
+        for model in self._alternatives:
+            if provider_job_id.startswith(prefix := _prefix(model)):
+                return _resumable(model), prefix
+        return _resumable(self._model), ""
+
+
+def with_fallback(model: ImageModel, alternatives: Sequence[ImageModel]) -> ImageModel:
+    """Return the model with alternatives; resumable when it, or one of them, is."""
+    if not alternatives:
+        return model
+    resumable = any(hasattr(each, "resume") for each in (model, *alternatives))
+    return (ResumableFallbackModel if resumable else FallbackModel)(model, alternatives)
+
+
+def _resumable(model: ImageModel) -> ResumableModel:
+    return model  # type: ignore[return-value]  # only such a model hands out ids
+
+
+def _prefix(model: ImageModel) -> str:
+    return f"{model.capabilities.id}|"
+
+
+def _addressed(order: Order, model: ImageModel) -> Order:
+    return replace(order, task=replace(order.task, model_id=model.capabilities.id))
+
+
+def _may_fall_back(error: LimnerError, job: "_WatchedJob") -> bool:
+    return bought_nothing(error) and job.told_nothing
+
+
+def _order_for(model: ImageModel, order: Order) -> Order | None:
+    """Return the order as this model takes it, or ``None`` when it can't do it."""
+    addressed = _addressed(order, model)
+    unfit = model.unready_reason() or any(model.capabilities.violations(addressed.task))
+    return None if unfit else addressed
+
+
+class _WatchedJob:
+    """Passes all on, and knows whether anything came that shows that work was begun."""
+
+    def __init__(self, job: Job, prefix: str = "") -> None:
+        self._job = job
+        self._prefix = prefix
+        self._told = False
+        self._submissions: list[_WatchedSubmission] = []
+
+    @property
+    def told_nothing(self) -> bool:
+        """Whether no picture came, and every submission is void."""
+        return not self._told and all(each.is_void for each in self._submissions)
+
+    @property
+    def watched(self) -> bool:
+        return self._job.watched
+
+    def progress(self, fraction: float) -> None:
+        self._job.progress(fraction)
+
+    def preview(self, index: int, data: bytes, content_type: str) -> None:
+        self._told = True
+        self._job.preview(index, data, content_type)
+
+    async def submitting(self, indexes: Sequence[int]) -> Submission:
+        submission = _WatchedSubmission(await self._job.submitting(indexes), self._prefix)
+        self._submissions.append(submission)
+        return submission
+
+    async def made(self, picture: MadePicture) -> None:
+        self._told = True
+        await self._job.made(picture)
+
+    def missed(self, missing: MissingPicture) -> None:
+        self._told = True
+        self._job.missed(missing)
+
+    def describe(self, text: str) -> None:
+        self._told = True
+        self._job.describe(text)
+
+
+class _WatchedSubmission:
+    def __init__(self, submission: Submission, prefix: str) -> None:
+        self._submission = submission
+        self._prefix = prefix
+        self.is_void = False
+
+    async def accepted(self, provider_job_id: str) -> None:
+        self.is_void = False
+        await self._submission.accepted(self._prefix + provider_job_id)
+
+    async def void(self) -> None:
+        await self._submission.void()
+        self.is_void = True

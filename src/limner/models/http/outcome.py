@@ -1,0 +1,108 @@
+"""Whether a request bought anything, and what callers are told of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+from limner.domain.errors import LimnerError, OverloadedError, ProviderMisconfiguredError, ProviderUnavailableError
+from limner.models.http.answer import Response
+from limner.models.http.errors import BusyError, CallError, OutcomeUnknownError, ResultError, UnboughtError
+from limner.models.http.retry import RetryHint, retry_hint
+from limner.service.clock import utc_now
+
+OUTCOME: Final = "outcome"
+"""Key of the metadata of errors that callers see."""
+NOT_BOUGHT: Final = "not_bought"
+BOUGHT: Final = "bought"
+UNKNOWN: Final = "unknown"
+
+_DEFAULT_BUSY_S: Final = 1.0
+_UNDECIDED_4XX: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
+
+
+class Verdict(StrEnum):
+    """What an answer says about the purchase."""
+
+    ANSWERED = "answered"
+    """2xx: the body says what was made."""
+    UNBOUGHT = "unbought"
+    """429, or a 503 that says when to come back: nothing was begun."""
+    REFUSED = "refused"
+    """A definite no: 3xx and 4xx."""
+    UNKNOWN = "unknown"
+    """408, 499, and any 5xx that does not say that nothing was begun."""
+
+
+def verdict(response: Response, hint: RetryHint | None = None) -> Verdict:
+    """Return what the status says, and for a 503 its hint. The vendor's own codes are for the adapter to judge."""
+    status = response.status
+    if 200 <= status < 300:
+        return Verdict.ANSWERED
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Verdict.UNBOUGHT
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        hint = hint or retry_hint(response, utc_now())
+        return Verdict.UNKNOWN if hint.after_s is None and not hint.retry else Verdict.UNBOUGHT
+    if 300 <= status < 500 and status not in _UNDECIDED_4XX:
+        return Verdict.REFUSED
+    return Verdict.UNKNOWN
+
+
+def definite(response: Response, *, unbought: bool = False, clock: Callable[[], datetime] = utc_now) -> Response:
+    """Return an answer that is definite (2xx, 3xx, 4xx), or raise ``BusyError`` or ``OutcomeUnknownError``.
+
+    ``unbought`` tells that the vendor's own body says that nothing was begun, whatever the status. An adapter looks
+    for refusals, credit and credentials in the body first: a 429 may mean that no credit is left.
+    """
+    hint = retry_hint(response, clock())
+    outcome = Verdict.UNBOUGHT if unbought else verdict(response, hint)
+    if outcome is Verdict.UNBOUGHT:
+        raise BusyError(
+            f"status {response.status}",
+            status=response.status,
+            retry_after_s=hint.after_s,
+            may_retry=hint.retry is not False,
+        )
+    if outcome is Verdict.UNKNOWN:
+        raise OutcomeUnknownError(f"status {response.status}")
+    return response
+
+
+@contextmanager
+def provider_errors() -> Iterator[None]:
+    """Turn a ``CallError`` into what callers are told; see ``told``."""
+    try:
+        yield
+    except CallError as error:
+        raise told(error) from error
+
+
+def told(error: CallError) -> LimnerError:
+    """Return what callers are told.
+
+    After a 429 ``OverloadedError``, else ``ProviderUnavailableError`` whose metadata tell the ``outcome``:
+    ``not_bought``, ``bought`` (and the picture can't be had) or ``unknown``.
+    """
+    if isinstance(error, BusyError) and error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return OverloadedError("The provider is busy. Try again later.", retry_after_s=_after_s(error))
+    if isinstance(error, UnboughtError):
+        return ProviderUnavailableError(metadata={OUTCOME: NOT_BOUGHT}, retry_after_s=error.retry_after_s)
+    if isinstance(error, ResultError):
+        return ProviderUnavailableError("The model's picture can't be fetched.", metadata={OUTCOME: BOUGHT})
+    return ProviderUnavailableError(
+        "The model did not answer properly, and may have been paid.", metadata={OUTCOME: UNKNOWN}
+    )
+
+
+def bought_nothing(error: LimnerError) -> bool:
+    """Return whether an error of a model says that surely nothing was bought."""
+    if isinstance(error, ProviderUnavailableError | ProviderMisconfiguredError):
+        return error.metadata.get(OUTCOME) == NOT_BOUGHT
+    return isinstance(error, OverloadedError)
+
+
+def _after_s(error: UnboughtError) -> float:
+    return _DEFAULT_BUSY_S if error.retry_after_s is None else error.retry_after_s

@@ -1,0 +1,104 @@
+"""What an answer says about money, and what callers are told."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from limner.domain.errors import (
+    ContentRejectedError,
+    LimnerError,
+    OverloadedError,
+    ProviderMisconfiguredError,
+    ProviderUnavailableError,
+)
+from limner.models.http import (
+    BusyError,
+    CallError,
+    ForeignAddressError,
+    OutcomeUnknownError,
+    Response,
+    ResultError,
+    UnreachableError,
+    UnreadableAnswerError,
+    Verdict,
+    bought_nothing,
+    definite,
+    provider_errors,
+    verdict,
+)
+
+HTML = b"<html>502 Bad Gateway nginx</html>"
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (Response(200), Verdict.ANSWERED),
+        (Response(202), Verdict.ANSWERED),
+        (Response(302), Verdict.REFUSED),
+        (Response(400), Verdict.REFUSED),
+        (Response(401), Verdict.REFUSED),
+        (Response(422), Verdict.REFUSED),
+        (Response(408), Verdict.UNKNOWN),
+        (Response(499), Verdict.UNKNOWN),
+        (Response(429), Verdict.UNBOUGHT),
+        (Response(503, {"retry-after": "2"}), Verdict.UNBOUGHT),
+        (Response(503, {"x-fal-needs-retry": "1"}), Verdict.UNBOUGHT),
+        (Response(503, {"x-should-retry": "false"}), Verdict.UNKNOWN),
+        (Response(503, {}, HTML), Verdict.UNKNOWN),
+        (Response(500, {"retry-after": "2"}), Verdict.UNKNOWN),
+        (Response(502, {}, HTML), Verdict.UNKNOWN),
+        (Response(504), Verdict.UNKNOWN),
+        (Response(524), Verdict.UNKNOWN),
+    ],
+)
+def test_the_verdict_of_an_answer(response: Response, expected: Verdict) -> None:
+    assert verdict(response) is expected
+
+
+def test_a_definite_answer_is_returned() -> None:
+    for status in (200, 404, 422):
+        assert definite(Response(status)).status == status
+
+
+def test_a_busy_answer_carries_its_hint() -> None:
+    headers = {"retry-after": "Wed, 04 Nov 2026 12:00:30 GMT", "x-should-retry": "false"}
+    with pytest.raises(BusyError) as busy:
+        definite(Response(429, headers), clock=lambda: datetime(2026, 11, 4, 12, tzinfo=UTC))
+    assert (busy.value.status, busy.value.retry_after_s, busy.value.may_retry) == (429, 30.0, False)
+
+
+def test_the_vendors_own_word_makes_a_failure_one_that_bought_nothing() -> None:
+    with pytest.raises(OutcomeUnknownError):
+        definite(Response(500))
+    with pytest.raises(BusyError):
+        definite(Response(500), unbought=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "outcome", "nothing_bought"),
+    [
+        (BusyError("", status=429, retry_after_s=7.0), OverloadedError, None, True),
+        (BusyError("", status=503, retry_after_s=7.0), ProviderUnavailableError, "not_bought", True),
+        (UnreachableError(""), ProviderUnavailableError, "not_bought", True),
+        (OutcomeUnknownError(""), ProviderUnavailableError, "unknown", False),
+        (UnreadableAnswerError(""), ProviderUnavailableError, "unknown", False),
+        (ForeignAddressError(""), ProviderUnavailableError, "unknown", False),
+        (ResultError(""), ProviderUnavailableError, "bought", False),
+    ],
+)
+def test_callers_are_told(error: CallError, told: type[LimnerError], outcome: str | None, nothing_bought: bool) -> None:
+    with pytest.raises(told) as raised, provider_errors():
+        raise error
+    assert raised.value.metadata.get("outcome") == outcome
+    assert bought_nothing(raised.value) is nothing_bought
+    if isinstance(error, BusyError):
+        assert isinstance(raised.value, OverloadedError | ProviderUnavailableError)
+        assert raised.value.retry_after_s == 7.0
+
+
+def test_only_what_says_so_bought_nothing() -> None:
+    assert not bought_nothing(ProviderUnavailableError())
+    assert not bought_nothing(ProviderMisconfiguredError())
+    assert bought_nothing(ProviderMisconfiguredError(metadata={"outcome": "not_bought"}))
+    assert not bought_nothing(ContentRejectedError(metadata={"outcome": "not_bought"}))
