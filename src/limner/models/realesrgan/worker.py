@@ -1,0 +1,97 @@
+"""The worker process: enlarges one picture after another until the service closes its end.
+
+Run as ``python -m limner.models.realesrgan.worker``. Any failure ends it, with a traceback on stderr for
+the operator; the service starts another.
+"""
+
+import contextlib
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from PIL import Image
+
+from limner.models.realesrgan.catalogue import NETWORKS
+from limner.models.realesrgan.network import Network
+from limner.models.realesrgan.picture import Picture
+from limner.models.realesrgan.tiling import Pixels, Tiling
+from limner.models.realesrgan.wire import Reply, Request
+
+_NICENESS: Final = 10
+_OOM_SCORE: Final = "500"
+
+
+def main() -> None:
+    """Answer requests from standard input on standard output."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what native code prints must not get between the replies
+    _give_way()
+    with contextlib.suppress(BrokenPipeError):
+        while line := sys.stdin.buffer.readline():
+            request = Request.decode(line)
+            _answer(request, sys.stdin.buffer.read(request.size_bytes), replies)
+    os._exit(0)  # a service that died took the pipes along: nothing is left to flush
+
+
+def _give_way() -> None:
+    """Let the service have the processor first, and the kernel end this process first when memory is short."""
+    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+
+
+def _answer(request: Request, data: bytes, replies: BinaryIO) -> None:
+    facts = NETWORKS[request.network]
+    tiling = Tiling(tile=request.tile or facts.tile, overlap=facts.overlap, fade=facts.fade)
+    picture = Picture.decode(data)
+    steps = Steps(replies, tiling.count(*picture.colours.size) + 1)
+    network = _network(request.network, facts.native_factor(request.factor), request.threads)
+
+    def enlarge(tile: Pixels) -> Image.Image:
+        larger = _scaled(network.enlarge(tile), tile, request.factor)
+        steps.done()
+        return larger
+
+    larger = tiling.enlarge(picture.pixels, request.factor, enlarge)
+    result = picture.encode_larger(larger, request.output_format)
+    steps.finish(result, larger.size)
+
+
+class Steps:
+    """Tells the service of each step."""
+
+    def __init__(self, replies: BinaryIO, steps: int) -> None:
+        self._replies, self._steps, self._done = replies, steps, 0
+
+    def done(self) -> None:
+        """Tell that one more tile is done."""
+        self._done += 1
+        self._send(Reply(steps_done=self._done, steps=self._steps))
+
+    def finish(self, result: bytes, size: tuple[int, int]) -> None:
+        """Hand over the picture."""
+        width, height = size
+        reply = Reply(steps_done=self._steps, steps=self._steps, size_bytes=len(result), width=width, height=height)
+        self._send(reply, result)
+
+    def _send(self, reply: Reply, data: bytes = b"") -> None:
+        self._replies.write(reply.encode() + data)
+        self._replies.flush()
+
+
+@functools.lru_cache(maxsize=1)  # two networks together would pass the bound of memory
+def _network(name: str, factor: int, threads: int) -> Network:
+    return Network(NETWORKS[name], factor, threads or len(os.sched_getaffinity(0)))
+
+
+def _scaled(pixels: Pixels, tile: Pixels, factor: int) -> Image.Image:
+    """Return the enlarged tile as a picture, scaled down when the network enlarges by more than ``factor``."""
+    image = Image.fromarray(pixels)
+    size = (tile.shape[1] * factor, tile.shape[0] * factor)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+if __name__ == "__main__":
+    main()
