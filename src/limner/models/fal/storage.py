@@ -1,0 +1,132 @@
+"""Inputs: small ones travel in the request, larger ones are uploaded to fal's storage."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from limner.domain import limits
+from limner.models.fal.answers import members
+from limner.models.fal.queue import MEDIA_LIFETIME_S
+from limner.models.fal.requests import Input
+from limner.models.http import (
+    CallError,
+    DataUri,
+    HttpClient,
+    ProviderApi,
+    Response,
+    ResultAddresses,
+    Timeouts,
+    UnboughtError,
+    UnreadableAnswerError,
+    bytes_body,
+    json_body,
+)
+from limner.service.clock import utc_now
+from limner.service.ports import InputPicture
+
+log = logging.getLogger(__name__)
+
+INLINE_BYTES: Final = 128 * limits.KIB
+"""Largest picture that travels in the request; of all inputs of a task 2 MiB, or 2.7 MiB of JSON."""
+
+_ATTEMPTS: Final = 3
+_FIRST_DELAY_S: Final = 0.2
+_TOKEN_MARGIN_S: Final = 60.0
+_TIMEOUTS: Final = Timeouts(connect_s=5.0, first_byte_s=30.0, total_s=120.0)
+_TOKEN_PATH: Final = "storage/auth/token?storage_type=fal-cdn-v3"  # noqa: S105 it is a path
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What an upload shows instead of the key."""
+
+    authorization: str
+    upload_url: str
+    good_until: float
+    """By the monotonic clock."""
+
+
+class FalStorage:
+    """Where inputs are put. An upload costs nothing, so it is tried again whatever went wrong."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        api: ProviderApi,
+        addresses: ResultAddresses,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._client = client
+        self._api = api
+        self._addresses = addresses
+        self._clock = clock
+        self._pass: _Pass | None = None
+        self._renewing = asyncio.Lock()
+
+    async def place(self, picture: InputPicture) -> Input:
+        """Return the picture as a request takes it. Raises ``UnboughtError`` when it can't be uploaded."""
+        data, content_type = await picture.read(), picture.image.format.content_type
+        if len(data) <= INLINE_BYTES:
+            return DataUri(content_type, data)
+        delay_s = _FIRST_DELAY_S
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._upload(data, content_type)
+            except CallError as error:
+                log.info("an input could not be uploaded to fal", extra={"why": str(error)})
+            await asyncio.sleep(delay_s)
+            delay_s *= 4
+        try:
+            return await self._upload(data, content_type)
+        except CallError as error:
+            raise UnboughtError("an input could not be uploaded") from error
+
+    async def _upload(self, data: bytes, content_type: str) -> str:
+        shown = await self._valid_pass()
+        target = self._addresses.target(shown.upload_url)
+        headers = {
+            "Authorization": shown.authorization,
+            "X-Fal-File-Name": f"input.{content_type.rpartition('/')[2]}",
+            "X-Fal-Object-Lifecycle": json.dumps({"expiration_duration_seconds": MEDIA_LIFETIME_S}),
+        }
+        body = bytes_body(data, content_type)
+        response = await self._client.request(
+            "POST", target.url, body, headers=headers, timeouts=_TIMEOUTS, max_bytes=limits.MIB, public=target.public
+        )
+        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            self._pass = None
+        address = _told(response).get("access_url")
+        if not isinstance(address, str) or not address:
+            raise UnreadableAnswerError("an upload without an address")
+        return address
+
+    async def _valid_pass(self) -> _Pass:
+        async with self._renewing:
+            if self._pass is None or time.monotonic() > self._pass.good_until:
+                self._pass = await self._new_pass()
+            return self._pass
+
+    async def _new_pass(self) -> _Pass:
+        told = _told(await self._api.post(_TOKEN_PATH, json_body({}), timeouts=_TIMEOUTS))
+        try:
+            left = datetime.fromisoformat(told["expires_at"]) - self._clock()
+            return _Pass(
+                authorization=f"{told['token_type']} {told['token']}",
+                upload_url=f"{told['base_url']}/files/upload",
+                good_until=time.monotonic() + left.total_seconds() - _TOKEN_MARGIN_S,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnreadableAnswerError("a token that can't be understood") from error
+
+
+def _told(response: Response) -> Mapping[str, Any]:
+    if response.status != HTTPStatus.OK:
+        raise UnreadableAnswerError(f"status {response.status}")
+    return members(response)

@@ -1,0 +1,68 @@
+"""What an answer of status 200 holds: a picture, words, or one of many refusals."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError, ProviderUnavailableError
+from limner.models.http import Response, ResultError, UnreadableAnswerError, picture_bytes
+
+_NOTHING_MADE: Final = frozenset({"MAX_TOKENS", "OTHER", "MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL"})
+"""Reasons to finish that blame neither the prompt nor a picture."""
+_UNEVENTFUL: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
+_ACCOUNT_LIMITED: Final = "PUP_LIMITED_DISABLED"
+"""The account is limited after uses that Google's policy prohibits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The picture, or why there is none; and the model's own words."""
+
+    picture: bytes = b""
+    error: LimnerError | None = None
+    words: str = ""
+
+
+def answer_of(response: Response) -> Answer:
+    """Return what an answer holds; of several pictures the first, and no draft that the model thought of.
+
+    A prompt that was blocked, a picture that was withheld and a model that answers in words alone are refusals:
+    asking again does not help. An answer with neither picture nor words, or of a model that stopped for want of
+    tokens, is none: nothing was made, and something may have been paid. Raises ``UnreadableAnswerError``, and
+    ``ResultError`` for a picture by address, which was not asked for.
+    """
+    document = response.json()
+    if not isinstance(document, dict):
+        raise UnreadableAnswerError("the answer is no object")
+    parts = list(_parts(document))
+    words = "\n".join(part["text"].strip() for part in parts if isinstance(part.get("text"), str)).strip()
+    for part in parts:
+        if isinstance(inline := part.get("inlineData"), dict):
+            return Answer(picture=picture_bytes(inline.get("data")), words=words)
+    if any("fileData" in part for part in parts):
+        raise ResultError("the picture is behind an address")
+    return Answer(error=_missing(document, words), words=words)
+
+
+def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for candidate in _objects(document.get("candidates")):
+        content = candidate.get("content")
+        for part in _objects(content.get("parts") if isinstance(content, dict) else None):
+            if not part.get("thought"):
+                yield part
+
+
+def _missing(document: dict[str, Any], words: str) -> LimnerError:
+    feedback = document.get("promptFeedback")
+    if isinstance(feedback, dict) and feedback.get("blockReason"):
+        return ContentRejectedError()
+    reasons = {str(each.get("finishReason") or "") for each in _objects(document.get("candidates"))}
+    if _ACCOUNT_LIMITED in reasons:
+        return ProviderMisconfiguredError("The provider has limited the account of this service. Tell the operator.")
+    if reasons - _UNEVENTFUL - _NOTHING_MADE or (words and not reasons & _NOTHING_MADE):
+        return ContentRejectedError()
+    return ProviderUnavailableError("The model answered without a picture.")
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    return (each for each in value if isinstance(each, dict)) if isinstance(value, list) else iter(())

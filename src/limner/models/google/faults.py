@@ -1,0 +1,126 @@
+"""What an answer of any other status than 200 means."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Self
+
+from limner.domain.errors import FieldViolation, InvalidFieldError, LimnerError, ProviderMisconfiguredError
+from limner.models.http import BusyError, Response, definite
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
+
+log = logging.getLogger(__name__)
+
+_DAY_QUOTA_RETRY_S: Final = 3600.0
+"""Quotas of a day begin anew at midnight in California; the answer's own hint, of seconds, is of no use."""
+_NO_CREDIT: Final = ("credits are depleted", "spending cap")
+_NOT_BEGUN: Final = ("overloaded", "high demand", "no capacity")
+_MAX_ERROR_BYTES: Final = 65_536
+_NAME: Final = re.compile(r"[A-Za-z_-]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleError:
+    """An error in Google's form; empty when the body is something else, such as a proxy's page."""
+
+    status: str = ""
+    """Such as ``INVALID_ARGUMENT``."""
+    message: str = ""
+    """In lower case: to be matched, never shown."""
+    reasons: frozenset[str] = frozenset()
+    quotas: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, response: Response) -> Self:
+        """Read the body: an object with ``error``, or a list of one."""
+        error = _error_object(response.body)
+        details = [each for each in _list(error.get("details")) if isinstance(each, dict)]
+        violations = [each for detail in details for each in _list(detail.get("violations")) if isinstance(each, dict)]
+        return cls(
+            status=str(error.get("status", "")),
+            message=str(error.get("message", "")).lower(),
+            reasons=frozenset(str(each["reason"]) for each in details if "reason" in each),
+            quotas=frozenset(str(each["quotaId"]) for each in violations if "quotaId" in each),
+        )
+
+    @property
+    def known_by(self) -> list[str]:
+        """Its names, for the log: they are of a fixed set and quote nobody."""
+        return sorted(name for name in {self.status, *self.reasons, *self.quotas} if _NAME.fullmatch(name))
+
+    @property
+    def no_credit(self) -> bool:
+        """Whether money is what lacks: prepaid credit, a cap, or billing at all (a free quota of none)."""
+        return any(words in self.message for words in _NO_CREDIT) or (
+            "limit: 0" in self.message and any("FreeTier" in each for each in self.quotas)
+        )
+
+    @property
+    def day_quota(self) -> bool:
+        """Whether a quota of the day is used up."""
+        return any("PerDay" in each for each in self.quotas)
+
+    @property
+    def not_begun(self) -> bool:
+        """Whether it says that no machine was free."""
+        return "MODEL_CAPACITY_EXHAUSTED" in self.reasons or any(words in self.message for words in _NOT_BEGUN)
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body) if len(body) <= _MAX_ERROR_BYTES else None
+    except (ValueError, RecursionError):
+        return {}
+    document = document[0] if isinstance(document, list) and document else document
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def accepted(response: Response) -> Response:
+    """Return an answer of 2xx; of another one raise what it means.
+
+    A ``LimnerError`` is a definite no, and so is ``BusyError``, after which asking again may help: nothing was bought.
+    ``OutcomeUnknownError`` says that nobody knows.
+    """
+    if 200 <= response.status < 300:
+        return response
+    error = GoogleError.of(response)
+    log.warning("google answered with an error", extra={"status": response.status, "reasons": error.known_by})
+    if refusal := next(_refusals(response.status, error), None):
+        raise refusal
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS and error.day_quota:
+        raise BusyError("a day's quota", status=response.status, retry_after_s=_DAY_QUOTA_RETRY_S, may_retry=False)
+    busy = response.status == HTTPStatus.SERVICE_UNAVAILABLE and error.not_begun
+    definite(response, unbought=busy)
+    raise _misconfigured("The provider does not accept the requests for this model.")
+
+
+def _refusals(status: int, error: GoogleError) -> Iterator[LimnerError]:
+    """Yield what a definite no means, the most certain first."""
+    if "API_KEY_INVALID" in error.reasons or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        yield _misconfigured("The provider rejects the credentials of this service.")
+    if status == HTTPStatus.TOO_MANY_REQUESTS and error.no_credit:
+        yield _misconfigured("The provider wants to be paid by this service.")
+    if status == HTTPStatus.BAD_REQUEST and error.status == "FAILED_PRECONDITION":
+        yield _misconfigured("The provider does not serve this account: for want of billing, or where it is.")
+    if status == HTTPStatus.BAD_REQUEST and "input image" in error.message:
+        yield _wrong_input("the provider can't read one of them")
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        yield _wrong_input("the provider finds them too large")
+    if status == HTTPStatus.NOT_FOUND:
+        yield _misconfigured("The provider has no such model, or no longer.")
+
+
+def _misconfigured(fact: str) -> ProviderMisconfiguredError:
+    return ProviderMisconfiguredError(f"{fact} Tell the operator.", metadata={OUTCOME: NOT_BOUGHT})
+
+
+def _wrong_input(description: str) -> InvalidFieldError:
+    return InvalidFieldError([FieldViolation("imageIds", description)])

@@ -1,0 +1,75 @@
+"""What comes back: a document, or the events of a stream."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from limner.domain import limits
+from limner.domain.image import OutputFormat
+from limner.models.http import OutcomeUnknownError, Response, Stream, UnreadableAnswerError, picture_bytes
+from limner.models.openai.refusals import fault_in, streamed_refusal
+
+_MAX_PREVIEW_BYTES: Final = 8 * limits.MIB
+
+ShowPreview = Callable[[int, bytes, str], None]
+"""Takes the number of an early form, from 0, its bytes and its content type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an answer says of one picture."""
+
+    base64: object = None
+    """Bytes that were decoded already, or a text; nothing when the answer holds an address."""
+    address: object = None
+    revised_prompt: str = ""
+
+
+def entries_of(response: Response) -> list[Entry]:
+    """Return what a 2xx answer holds, in order; raise ``UnreadableAnswerError`` when it has no list of pictures."""
+    document = response.json()
+    data = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(data, list):
+        raise UnreadableAnswerError("there is no list of pictures")
+    return [_entry(each) for each in data]
+
+
+async def streamed_entry(stream: Stream, show: ShowPreview) -> Entry:
+    """Return the finished picture of a stream, and show the early forms that come before it.
+
+    Raises ``ContentRejectedError`` when the stream says so, ``OutcomeUnknownError`` for any other end.
+    """
+    async with aclosing(_documents(stream)) as documents:
+        async for kind, document in documents:
+            if kind.endswith(".completed"):
+                return _entry(document)
+            if kind.endswith(".partial_image"):
+                _show(document, show)
+            elif "error" in document:
+                raise streamed_refusal(fault_in(document)) or OutcomeUnknownError("the stream ended with an error")
+    raise OutcomeUnknownError("the stream ended without a picture")
+
+
+async def _documents(stream: Stream) -> AsyncGenerator[tuple[str, dict[str, object]], None]:
+    async for event in stream.events():
+        if event.data.startswith(b"[DONE]"):
+            return
+        document = event.json()
+        if isinstance(document, dict):
+            yield str(document.get("type") or event.name), document
+
+
+def _entry(item: object) -> Entry:
+    if not isinstance(item, dict):
+        return Entry()
+    revised = item.get("revised_prompt")
+    return Entry(item.get("b64_json"), item.get("url"), revised if isinstance(revised, str) else "")
+
+
+def _show(document: dict[str, object], show: ShowPreview) -> None:
+    """Pass an early form on; one that can't be read is left out."""
+    number, kind = document.get("partial_image_index"), document.get("output_format")
+    with suppress(UnreadableAnswerError, ValueError):
+        data = picture_bytes(document.get("b64_json"), _MAX_PREVIEW_BYTES)
+        show(number if isinstance(number, int) else 0, data, OutputFormat(str(kind)).content_type)

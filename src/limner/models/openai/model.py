@@ -1,0 +1,241 @@
+"""The adapter: a model behind OpenAI's protocol as a model of the catalogue."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from limner.domain.errors import (
+    ContentRejectedError,
+    LimnerError,
+    OverloadedError,
+    ProviderMisconfiguredError,
+    ProviderUnavailableError,
+    StorageUnavailableError,
+)
+from limner.domain.model import ModelCapabilities
+from limner.domain.task import MissingPicture
+from limner.models.http import (
+    NOT_BOUGHT,
+    OUTCOME,
+    UNKNOWN,
+    CallError,
+    CircuitBreaker,
+    HttpClient,
+    ProviderApi,
+    Response,
+    ResultAddresses,
+    ResultError,
+    ResultFetcher,
+    RetryPolicy,
+    Timeouts,
+    UnboughtError,
+    UnreadableAnswerError,
+    definite,
+    picture_bytes,
+    provider_errors,
+    retry_surely_unbought,
+)
+from limner.models.openai.answers import Entry, entries_of, streamed_entry
+from limner.models.openai.refusals import Fault, fault_of, refusal, says_busy
+from limner.models.openai.requests import Call, Upstream, calls
+from limner.service.ports import Job, MadePicture, Order
+
+log = logging.getLogger(__name__)
+
+TIMEOUTS: Final = Timeouts(first_byte_s=300.0, total_s=600.0)
+"""A picture of high quality takes minutes; 600 s is what the vendor's SDK waits."""
+
+_RETRY_WITHIN_S: Final = 30.0
+
+
+class OpenAiModel:
+    """One model on one server.
+
+    Pictures beyond what a call makes are asked for by more calls side by side; what one of them loses, the others
+    keep. Only what was surely not bought is asked for again. Cancelling closes the connections, which is all that
+    the protocol has to stop the work. ``client`` and ``breaker`` are the caller's, who closes the client.
+    """
+
+    def __init__(
+        self,
+        capabilities: ModelCapabilities,
+        upstream: Upstream,
+        *,
+        base_url: str,
+        client: HttpClient,
+        breaker: CircuitBreaker,
+        api_key: str = "",
+        api_key_env: str = "",
+        result_hosts: Iterable[str] = (),
+        timeouts: Timeouts = TIMEOUTS,
+        retry: RetryPolicy | None = None,
+        retry_within_s: float = _RETRY_WITHIN_S,
+    ) -> None:
+        credentials = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._capabilities = capabilities
+        self._upstream = upstream
+        self._breaker = breaker
+        self._api = ProviderApi(client, base_url, credentials, timeouts)
+        self._results = ResultFetcher(client, ResultAddresses(base_url=base_url, hosts=result_hosts))
+        self._unready = f"{api_key_env} is not set" if api_key_env and not api_key else ""
+        self._retry = retry or RetryPolicy()
+        self._retry_within_s = retry_within_s
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What it can do."""
+        return self._capabilities
+
+    def unready_reason(self) -> str:
+        """Return that the key is missing; empty when it is there or none is needed."""
+        return self._unready
+
+    async def run(self, order: Order, job: Job) -> None:
+        """Buy the pictures. Raises ``InvalidFieldError`` for a prompt that the server would misread."""
+        if self._unready:
+            raise ProviderMisconfiguredError(metadata={OUTCOME: NOT_BOUGHT})
+        planned = tuple(calls(order, self._upstream, watched=job.watched))
+        work = _Work(order, job)
+        async with asyncio.TaskGroup() as group:
+            for call in planned:
+                group.create_task(self._make(call, work))
+        work.settle()
+
+    async def close(self) -> None:
+        """Do nothing: the connections are the client's."""
+
+    async def _make(self, call: Call, work: "_Work") -> None:
+        try:
+            entries = await self._buy(call, work)
+        except LimnerError as error:
+            work.lost(call.indexes, error)
+        else:
+            await self._hand_over(call, entries, work)
+
+    async def _buy(self, call: Call, work: "_Work") -> list[Entry]:
+        with provider_errors():
+            return await retry_surely_unbought(
+                lambda: self._submit(call, work), self._retry, within_s=self._retry_within_s
+            )
+
+    async def _submit(self, call: Call, work: "_Work") -> list[Entry]:
+        with self._breaker.attempt():
+            submission = await work.job.submitting(call.indexes)
+            try:
+                return await self._ask(call, work)
+            except (CallError, LimnerError) as error:
+                if isinstance(error, CallError):
+                    log.warning("a call failed", extra={"model": self._capabilities.id, "why": str(error)})
+                if isinstance(error, UnboughtError | StorageUnavailableError) or _bought_nothing(error):
+                    await submission.void()
+                raise
+
+    async def _ask(self, call: Call, work: "_Work") -> list[Entry]:
+        async with self._api.stream("POST", call.path, await call.body(work.order.inputs)) as stream:
+            if stream.is_events and stream.status < 300:
+                return [await streamed_entry(stream, _Previews(call, work.job, self._upstream.previews).show)]
+            response = await stream.read()
+        fault = fault_of(response)
+        if error := refusal(response.status, fault):
+            self._note(error, fault, response)
+            raise error
+        return entries_of(definite(response, unbought=says_busy(response.status, fault)))
+
+    def _note(self, error: LimnerError, fault: Fault, response: Response) -> None:
+        """Log a refusal, in no words of the vendor's but its code."""
+        level = logging.INFO if isinstance(error, ContentRejectedError) else logging.WARNING
+        facts = {
+            "status": response.status,
+            "code": fault.safe_code,
+            "provider_request": response.header("x-request-id"),
+        }
+        log.log(level, "a provider refuses", extra={"model": self._capabilities.id, **facts})
+
+    async def _hand_over(self, call: Call, entries: list[Entry], work: "_Work") -> None:
+        """Keep the pictures one by one, and let go of each as soon as it is kept."""
+        complete = len(entries) >= len(call.indexes)
+        missing = call.indexes[len(entries) :]
+        for place, index in enumerate(call.indexes[: len(entries)]):
+            entry, entries[place] = entries[place], Entry()
+            # Of a short list nobody knows which picture is which.
+            seed = call.seed + place if call.seed is not None and complete else None
+            await self._keep(index, entry, seed, work)
+        work.lost(missing, _lost("The model made fewer pictures than asked."))
+
+    async def _keep(self, index: int, entry: Entry, seed: int | None, work: "_Work") -> None:
+        try:
+            with provider_errors():
+                data = await self._bytes_of(entry)
+            await work.made(MadePicture(index=index, data=data, seed=seed))
+        except LimnerError as error:
+            work.lost((index,), error)
+        else:
+            work.describe(entry.revised_prompt)
+
+    async def _bytes_of(self, entry: Entry) -> bytes:
+        if entry.base64 or not entry.address:
+            try:
+                return picture_bytes(entry.base64)
+            except UnreadableAnswerError as error:
+                raise ResultError("an answer holds no picture where one should be") from error
+        return await self._results.fetch(entry.address)
+
+
+class _Previews:
+    """Passes the early forms of a picture on."""
+
+    def __init__(self, call: Call, job: Job, expected: int) -> None:
+        self._index, self._job, self._expected = call.indexes[0], job, expected
+
+    def show(self, number: int, data: bytes, content_type: str) -> None:
+        self._job.preview(self._index, data, content_type)
+        self._job.progress(min(number + 1, self._expected) / (self._expected + 1))
+
+
+class _Work:
+    """What became of the pictures of an order."""
+
+    def __init__(self, order: Order, job: Job) -> None:
+        self.order = order
+        self.job = job
+        self._made = 0
+        self._lost: dict[int, LimnerError] = {}
+        self._described = False
+
+    async def made(self, picture: MadePicture) -> None:
+        await self.job.made(picture)
+        self._made += 1
+        self.job.progress(self._made / self.order.task.num_images)
+
+    def describe(self, text: str) -> None:
+        if text and not self._described:
+            self._described = True
+            self.job.describe(text)
+
+    def lost(self, indexes: Iterable[int], error: LimnerError) -> None:
+        self._lost |= dict.fromkeys(indexes, error)
+
+    def settle(self) -> None:
+        """Tell of each lost picture; raise the most telling error when all are lost."""
+        if self._lost and not self._made:
+            raise min(self._lost.values(), key=_rank)
+        for index, error in sorted(self._lost.items()):
+            self.job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
+
+
+def _rank(error: LimnerError) -> int:
+    """Order errors: refusals first, then what may have been paid, so that nobody buys again lightly."""
+    if isinstance(error, ContentRejectedError):
+        return 0
+    if isinstance(error, OverloadedError):
+        return 3
+    return 2 if _bought_nothing(error) else 1
+
+
+def _bought_nothing(error: Exception) -> bool:
+    return isinstance(error, LimnerError) and error.metadata.get(OUTCOME) == NOT_BOUGHT
+
+
+def _lost(message: str) -> ProviderUnavailableError:
+    return ProviderUnavailableError(message, metadata={OUTCOME: UNKNOWN})

@@ -1,0 +1,118 @@
+"""What is asked: which pictures by one call, and its body."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from limner.domain import limits
+from limner.domain.image import OutputFormat
+from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation, UpscaleTask
+from limner.models.http import Body, Part, json_body, multipart_body
+from limner.models.openai.dialects import Dialect, SeedPlace, guarded_prompt, prompt_with_seed
+from limner.service.ports import InputPicture, Order
+
+_PATHS = {
+    Operation.GENERATE: "images/generations",
+    Operation.EDIT: "images/edits",
+    Operation.UPSCALE: "images/upscale",
+}
+_SEEDS = limits.MAX_SEED + 1
+
+Fields = dict[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A model as its server knows it."""
+
+    model: str
+    dialect: Dialect
+    sizes: Mapping[str, str]
+    """What is asked for by the aspect ratio."""
+    quality: str = ""
+    previews: int = 0
+    """Early forms of a picture that are asked for when somebody watches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request."""
+
+    path: str
+    fields: Fields
+    indexes: tuple[int, ...]
+    """The pictures that it asks for, by their position among the asked ones."""
+    seed: int | None
+    """The seed of the first one, the next ones follow; ``None`` when the server has no seeds."""
+
+    async def body(self, inputs: Sequence[InputPicture]) -> Body:
+        """Return the body. The inputs are read for it and kept nowhere else: a call waits for minutes."""
+        if not inputs:
+            return json_body(self.fields)
+        files = [_file_part(each, await each.read(), number, len(inputs)) for number, each in enumerate(inputs, 1)]
+        return multipart_body([*_plain_parts(self.fields), *files])
+
+
+def calls(order: Order, upstream: Upstream, *, watched: bool) -> Iterator[Call]:
+    """Yield the calls that together ask for all pictures. Raises ``InvalidFieldError`` for an impossible prompt.
+
+    A single picture that somebody watches is streamed, where the server can.
+    """
+    dialect, count = upstream.dialect, order.task.num_images
+    streamed = watched and count == 1 and dialect.streams and upstream.previews > 0
+    first_seed = None if dialect.seed is SeedPlace.NOWHERE else order.seed
+    for indexes in _shares(count, dialect.images_per_call, first_seed or 0):
+        seed = None if first_seed is None else (first_seed + indexes[0]) % _SEEDS
+        fields = _fields(order, upstream, len(indexes), seed)
+        if streamed:
+            fields |= {"stream": True, "partial_images": upstream.previews}
+        yield Call(path=_PATHS[order.task.operation], fields=fields, indexes=indexes, seed=seed)
+
+
+def _shares(count: int, most: int, seed: int) -> Iterator[tuple[int, ...]]:
+    """Share the pictures out among calls; no call counts its seeds up past the largest one."""
+    first = 0
+    while first < count:
+        share = min(most, count - first, _SEEDS - (seed + first) % _SEEDS)
+        yield tuple(range(first, first + share))
+        first += share
+
+
+def _fields(order: Order, upstream: Upstream, count: int, seed: int | None) -> Fields:
+    task, dialect = order.task, upstream.dialect
+    if isinstance(task, UpscaleTask):
+        return {"model": upstream.model, "scale": task.upscale_factor, **_base64_field(dialect)}
+    prompt = guarded_prompt(task.prompt, dialect)
+    if seed is not None and dialect.seed is SeedPlace.PROMPT:
+        prompt = prompt_with_seed(prompt, seed)
+    fields: Fields = {"model": upstream.model, "prompt": prompt, "n": count}
+    if size := _size(task, upstream):
+        fields["size"] = size
+    if formats := dialect.formats(task.operation):
+        fields["output_format"] = task.output_format if task.output_format in formats else OutputFormat.PNG
+    if upstream.quality:
+        fields["quality"] = upstream.quality
+    if seed is not None and dialect.seed is SeedPlace.FIELD:
+        fields["seed"] = seed
+    return fields | _base64_field(dialect)
+
+
+def _base64_field(dialect: Dialect) -> Fields:
+    return {"response_format": "b64_json"} if dialect.asks_for_base64 else {}
+
+
+def _size(task: GenerateTask | EditTask, upstream: Upstream) -> str:
+    if task.aspect_ratio == AUTO_ASPECT_RATIO:
+        return upstream.dialect.auto_size
+    return upstream.sizes[task.aspect_ratio]
+
+
+def _plain_parts(fields: Fields) -> Iterator[Part]:
+    for name, value in fields.items():
+        yield Part(name=name, data=str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _file_part(picture: InputPicture, data: bytes, number: int, total: int) -> Part:
+    """Return an input; one goes by ``image``, several go by ``image[]``, as the vendor's SDK sends them."""
+    kind = picture.image.format
+    name = "image" if total == 1 else "image[]"
+    return Part(name=name, data=data, file_name=f"{number}.{kind}", content_type=kind.content_type)

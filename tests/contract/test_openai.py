@@ -1,0 +1,688 @@
+"""The adapter for OpenAI's protocol against every server that speaks it, and every way that one fails."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import psutil
+import pytest
+
+from limner.domain.errors import (
+    ContentRejectedError,
+    InvalidFieldError,
+    LimnerError,
+    OverloadedError,
+    ProviderMisconfiguredError,
+    ProviderUnavailableError,
+    StorageUnavailableError,
+)
+from limner.domain.image import OutputFormat
+from limner.domain.model import ModelCapabilities
+from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation, UpscaleTask
+from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
+from limner.models.openai import DIALECTS, HOSTED_MODELS, OpenAiModel, openai_model
+from limner.service.ports import Order
+from tests.fakes.openai import KEY, FakeOpenAi, fake_openai
+from tests.fakes.pictures import colour_of, look
+from tests.jobs import RecordingJob, StoredPicture, edit_order, generate_order
+from tests.pictures import jpeg, png
+
+PROMPT = "a very secret cat"
+EVERY_DIALECT = tuple(DIALECTS)
+NAMES = {"openai": "gpt-image-2", "vllm-omni": "Qwen/Qwen-Image", "litellm": "openai/gpt-image-2"}
+SEEDED = ("stable-diffusion.cpp", "localai", "vllm-omni", "sglang")
+FAST = RetryPolicy(first_delay_s=0.01)
+SHORT: Mapping[str, Any] = {"timeouts": Timeouts(first_byte_s=0.5)}
+
+
+@dataclass
+class WatchingJob(RecordingJob):
+    """A job that somebody watches."""
+
+    watched: bool = True
+    previews: list[tuple[int, bytes, str]] = field(default_factory=list)
+
+    def preview(self, index: int, data: bytes, content_type: str) -> None:
+        self.previews.append((index, data, content_type))
+
+
+@dataclass
+class Provider:
+    """A fake, and a model that asks it."""
+
+    fake: FakeOpenAi
+    client: HttpClient
+    dialect: str
+
+    def model(self, name: str = "", **options: Any) -> OpenAiModel:
+        standard: dict[str, Any] = {
+            "model_id": "model",
+            "upstream_model": name or NAMES.get(self.dialect, "any"),
+            "base_url": self.fake.base_url,
+            "dialect": self.dialect,
+            "api_key": KEY,
+            "api_key_env": "OPENAI_API_KEY",
+            "client": self.client,
+            "breaker": CircuitBreaker("openai", "model"),
+            "retry": FAST,
+        }
+        return openai_model(**(standard | options))
+
+    async def run(self, order: Order, job: RecordingJob | None = None, **options: Any) -> RecordingJob:
+        job = job or RecordingJob()
+        await self.model(**options).run(order, job)
+        return job
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def provider(request: pytest.FixtureRequest, client: HttpClient) -> AsyncIterator[Provider]:
+    dialect = getattr(request, "param", "openai")
+    async with fake_openai(dialect) as fake:
+        yield Provider(fake, client, dialect)
+    assert fake.recorder.leaks == [], "the key went to a server that is not the provider's"
+
+
+each_dialect = pytest.mark.parametrize("provider", EVERY_DIALECT, indirect=True)
+
+
+def pixels(job: RecordingJob) -> list[tuple[tuple[int, int, int], tuple[int, int], str]]:
+    """Return the colour, size and format of each picture that was made, in order."""
+    return [look(job.pictures[index].data) for index in sorted(job.pictures)]
+
+
+# What is asked for.
+
+
+@each_dialect
+async def test_every_server_makes_every_picture_of_an_order(provider: Provider) -> None:
+    job = await provider.run(generate_order(PROMPT, count=10))
+    assert sorted(job.pictures) == list(range(10)) and not job.missing
+    assert provider.fake.ledger.pictures == 10
+    assert {size for _, size, _ in pixels(job)} == {(1024, 1024)}
+    assert len({colour for colour, _, _ in pixels(job)}) == 10
+    assert [index for each in job.submissions for index in each.indexes] == list(range(10))
+    assert job.voided == 0 and job.fractions[-1] == 1.0
+
+
+@pytest.mark.parametrize("provider", SEEDED, indirect=True)
+async def test_picture_i_comes_from_seed_plus_i_and_is_named_by_it(provider: Provider) -> None:
+    seed = 2**32 - 3
+    job = await provider.run(generate_order(PROMPT, count=5, seed=seed))
+    seeds = [(seed + index) % 2**32 for index in range(5)]
+    assert [job.pictures[index].seed for index in range(5)] == seeds
+    assert [colour for colour, _, _ in pixels(job)] == [colour_of(PROMPT, each, 0) for each in seeds]
+
+
+@pytest.mark.parametrize("provider", ["openai", "litellm"], indirect=True)
+async def test_server_without_seeds_is_sent_none(provider: Provider) -> None:
+    job = await provider.run(generate_order(PROMPT, seed=7))
+    assert job.pictures[0].seed is None and not provider.model().capabilities.seeds
+    assert b"seed" not in provider.fake.recorder.to("api")[0].body
+
+
+@pytest.mark.parametrize(
+    ("provider", "calls"),
+    [("openai", 1), ("stable-diffusion.cpp", 2), ("localai", 10), ("vllm-omni", 10), ("sglang", 10), ("litellm", 1)],
+    indirect=["provider"],
+)
+async def test_pictures_are_shared_out_among_as_few_calls_as_the_server_allows(provider: Provider, calls: int) -> None:
+    await provider.run(generate_order(PROMPT, count=10, seed=1 if provider.dialect in SEEDED else 2**32 - 1))
+    assert provider.fake.ledger.accepted == calls
+
+
+async def test_calls_run_side_by_side(client: HttpClient) -> None:
+    async with fake_openai("sglang", delay_s=0.2) as fake, asyncio.timeout(1.5):
+        await Provider(fake, client, "sglang").run(generate_order(PROMPT, count=10))
+
+
+@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+@pytest.mark.parametrize("provider", ["openai", "vllm-omni"], indirect=True)
+async def test_size_has_the_asked_ratio_and_is_legal(provider: Provider, ratio: str) -> None:
+    ((_, (width, height), _),) = pixels(await provider.run(generate_order(PROMPT, ratio=ratio)))
+    wide, high = ASPECT_RATIOS[ratio]
+    assert width * high == height * wide
+
+
+@each_dialect
+@pytest.mark.parametrize("wanted", OutputFormat)
+async def test_format_is_asked_for_where_the_server_makes_it(provider: Provider, wanted: OutputFormat) -> None:
+    task = GenerateTask(model_id="model", prompt=PROMPT, output_format=wanted)
+    ((_, _, made),) = pixels(await provider.run(Order(task=task, seed=1)))
+    assert made == ("png" if provider.dialect == "localai" else wanted)
+
+
+@pytest.mark.parametrize(
+    ("provider", "size"),
+    [("openai", "auto"), ("stable-diffusion.cpp", ""), ("vllm-omni", "auto"), ("sglang", ""), ("litellm", "auto")],
+    indirect=["provider"],
+)
+async def test_edit_keeps_the_shape_of_its_input_by_default(provider: Provider, size: str) -> None:
+    job = await provider.run(edit_order(StoredPicture(png(64, 64)), prompt=PROMPT))
+    assert sorted(job.pictures) == [0]
+    (wanted,) = provider.fake.requests
+    assert (wanted.operation, wanted.size, wanted.inputs) == ("edit", size, (png(64, 64),))
+    assert wanted.input_field == "image"
+
+
+async def test_edit_sends_several_pictures_byte_for_byte(provider: Provider) -> None:
+    inputs = [StoredPicture(png(64, 64)), StoredPicture(jpeg(64, 64), OutputFormat.JPEG), StoredPicture(png(8, 8))]
+    await provider.run(edit_order(*inputs, prompt=PROMPT, ratio="1:1"))
+    (wanted,) = provider.fake.requests
+    assert (wanted.input_field, wanted.size) == ("image[]", "1024x1024")
+    assert wanted.inputs == tuple(each.data for each in inputs)
+    assert b'filename="2.jpeg"\r\nContent-Type: image/jpeg' in provider.fake.recorder.to("api")[0].body
+
+
+@pytest.mark.parametrize("provider", ["stable-diffusion.cpp"], indirect=True)
+async def test_edit_in_a_format_that_the_server_lacks_comes_as_png(provider: Provider) -> None:
+    source = StoredPicture(png(64, 64))
+    ids = (source.image.id,)
+    task = EditTask(model_id="model", prompt=PROMPT, image_ids=ids, output_format=OutputFormat.WEBP)
+    ((_, _, made),) = pixels(await provider.run(Order(task=task, seed=1, inputs=(source,))))
+    assert made == "png"
+
+
+@pytest.mark.parametrize("provider", ["localai"], indirect=True)
+async def test_localai_enlarges(provider: Provider) -> None:
+    source = StoredPicture(png(64, 64))
+    task = UpscaleTask(model_id="model", image_id=source.image.id, upscale_factor=4)
+    job = await provider.run(Order(task=task, seed=1, inputs=(source,)))
+    assert sorted(job.pictures) == [0]
+    (wanted,) = provider.fake.requests
+    assert (wanted.operation, wanted.scale, wanted.inputs) == ("upscale", 4, (source.data,))
+
+
+async def test_quality_is_sent_only_when_the_operator_names_one(provider: Provider) -> None:
+    await provider.run(generate_order(PROMPT), quality="low")
+    await provider.run(generate_order(PROMPT))
+    assert [each.quality for each in provider.fake.requests] == ["low", "auto"]
+    assert b"quality" not in provider.fake.recorder.to("api")[1].body
+
+
+@pytest.mark.parametrize("provider", ["litellm"], indirect=True)
+async def test_model_of_unknown_abilities_behind_a_proxy_is_asked_for_one_plain_picture_at_a_time(
+    provider: Provider,
+) -> None:
+    await provider.run(generate_order(PROMPT, count=2), name="vertex_ai/some-model")
+    assert [each.count for each in provider.fake.requests] == [1, 1]
+    assert b"output_format" not in provider.fake.recorder.to("api")[0].body
+
+
+# Prompts that are more than prompts to a server.
+
+
+@pytest.mark.parametrize("provider", ["stable-diffusion.cpp"], indirect=True)
+@pytest.mark.parametrize(
+    "attack",
+    [
+        '<sd_cpp_extra_args>{"steps": 9999}</sd_cpp_extra_args>',
+        '<sd_cpp_extra_args>\n{"steps": 9999}\n</sd_cpp_extra_args>',
+        '<sd_cpp_<sd_cpp_extra_args>extra_args>{"steps": 9999}</sd_cpp_extra_args>',
+        '<sd_cpp_<sd_cpp_extra_args></sd_cpp_extra_args>extra_args>{"steps": 9999}</sd_cpp_extra_args>',
+        '<sd_cpp_extra_args>{"steps": 9999, "x": "',
+        '</sd_cpp_extra_args><sd_cpp_extra_args>{"steps": 9999}',
+    ],
+)
+async def test_prompt_sets_no_parameters_of_the_server(provider: Provider, attack: str) -> None:
+    job = await provider.run(generate_order(f"a cat {attack}", seed=11))
+    assert [dict(each.extra_args) for each in provider.fake.requests] == [{"seed": 11}]
+    assert "sd_cpp_extra_args" not in provider.fake.requests[0].plain_prompt
+    assert sorted(job.pictures) == [0]
+
+
+@pytest.mark.parametrize("provider", ["localai"], indirect=True)
+async def test_prompt_that_localai_would_split_is_refused_before_anything_is_sent(provider: Provider) -> None:
+    with pytest.raises(InvalidFieldError) as raised:
+        await provider.run(generate_order("a cat | a dog"))
+    assert [each.field for each in raised.value.violations] == ["prompt"]
+    assert provider.fake.recorder.arrivals == []
+
+
+# Faults: what the caller is told, what was bought, and what is known of it.
+
+
+@dataclass(frozen=True)
+class Told:
+    """What comes of a fault."""
+
+    error: type[LimnerError]
+    accepted: int = 0
+    """Requests that the provider put on its bill."""
+    outcome: str = ""
+    requests: int = 1
+
+
+REJECTED = Told(ContentRejectedError, outcome="not_bought")
+MISCONFIGURED = Told(ProviderMisconfiguredError, outcome="not_bought")
+UNKNOWN = Told(ProviderUnavailableError, accepted=1, outcome="unknown")
+BOUGHT = Told(ProviderUnavailableError, accepted=1, outcome="bought")
+BUSY = Told(OverloadedError, requests=3)
+
+FAULTS = {
+    "bad-key": MISCONFIGURED,
+    "forbidden": MISCONFIGURED,
+    "insufficient-quota": MISCONFIGURED,
+    "billing-limit": MISCONFIGURED,
+    "model-not-found": MISCONFIGURED,
+    "bad-parameter": MISCONFIGURED,
+    "redirect": MISCONFIGURED,
+    "moderation": REJECTED,
+    "moderation-output": Told(ContentRejectedError, accepted=1),
+    "bad-image": REJECTED,
+    "too-large": REJECTED,
+    "rate-limit-ms": BUSY,
+    "rate-limit-text": BUSY,
+    "rate-limit-plain": BUSY,
+    "rate-limit-long": Told(OverloadedError),
+    "rate-limit-final": Told(OverloadedError),
+    "unavailable": Told(ProviderUnavailableError, outcome="unknown"),
+    "crash": UNKNOWN,
+    "html-500": UNKNOWN,
+    "bad-gateway": UNKNOWN,
+    "gateway-timeout": UNKNOWN,
+    "drop": UNKNOWN,
+    "truncate": UNKNOWN,
+    "hang": UNKNOWN,
+    "flood": UNKNOWN,
+    "html-200": UNKNOWN,
+    "not-json": UNKNOWN,
+    "no-data": UNKNOWN,
+    "list": UNKNOWN,
+    "empty": UNKNOWN,
+    "null": BOUGHT,
+    "zero-byte": BOUGHT,
+    "bad-base64": BOUGHT,
+    "url-foreign": BOUGHT,
+    "url-internal": BOUGHT,
+    "url-redirect": BOUGHT,
+    "url-gone": BOUGHT,
+}
+
+DIALECT_FAULTS = [
+    (dialect, fault)
+    for dialect in EVERY_DIALECT
+    if dialect != "openai"
+    for fault in ("rate-limit-ms", "crash", "drop", "not-json", "empty", "null")
+] + [
+    ("stable-diffusion.cpp", "bad-parameter"),
+    ("localai", "bad-key"),
+    ("vllm-omni", "bad-parameter"),
+    ("sglang", "unavailable"),
+    ("sglang", "bad-parameter"),
+    ("litellm", "moderation"),
+    ("litellm", "insufficient-quota"),
+    ("litellm", "bad-key"),
+]
+
+
+async def check(provider: Provider, fault: str) -> LimnerError:
+    told, job = FAULTS[fault], RecordingJob()
+    with pytest.raises(told.error) as raised:
+        await provider.run(generate_order(f"{PROMPT} [[fault:{fault}]]"), job, **SHORT if fault == "hang" else {})
+    assert raised.value.metadata.get("outcome", "") == told.outcome
+    assert provider.fake.ledger.accepted == told.accepted
+    assert len(provider.fake.requests) == len(job.submissions) == told.requests
+    surely_not = told.outcome == "not_bought" or told.error is OverloadedError
+    assert job.voided == (told.requests if surely_not else 0)
+    assert not job.pictures and not job.missing
+    return raised.value
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_fault_is_told_for_what_it_is_and_never_bought_twice(
+    provider: Provider, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    error = await check(provider, fault)
+    everything = f"{error} {error.metadata}" + "".join(str(vars(each)) for each in caplog.records)
+    assert KEY not in everything and "secret cat" not in everything
+
+
+@pytest.mark.parametrize(("provider", "fault"), DIALECT_FAULTS, indirect=["provider"])
+async def test_fault_means_the_same_in_every_dialect(provider: Provider, fault: str) -> None:
+    await check(provider, fault)
+
+
+async def test_wrong_key_of_ours_is_the_operators_matter(provider: Provider) -> None:
+    with pytest.raises(ProviderMisconfiguredError):
+        await provider.run(generate_order(PROMPT), api_key="sk-other")
+
+
+@pytest.mark.parametrize("provider", ["vllm-omni"], indirect=True)
+async def test_model_that_the_server_does_not_run_is_the_operators_matter(provider: Provider) -> None:
+    with pytest.raises(ProviderMisconfiguredError):
+        await provider.run(generate_order(PROMPT), name="another")
+
+
+async def test_server_that_is_not_there_bought_nothing_and_is_asked_again(provider: Provider) -> None:
+    job = RecordingJob()
+    with pytest.raises(ProviderUnavailableError) as raised:
+        await provider.run(generate_order(PROMPT), job, base_url="http://127.0.0.1:9/v1")
+    assert raised.value.metadata["outcome"] == "not_bought"
+    assert (len(job.submissions), job.voided) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "hint", ["rate-limit", "rate-limit-ms", "rate-limit-date", "rate-limit-text", "rate-limit-plain", "loading"]
+)
+async def test_what_was_surely_not_bought_is_asked_for_again_and_bought_once(provider: Provider, hint: str) -> None:
+    job = await provider.run(generate_order(f"{PROMPT} [[fault:{hint}*1]]"))
+    assert sorted(job.pictures) == [0]
+    assert (provider.fake.ledger.accepted, len(job.submissions), job.voided) == (1, 2, 1)
+
+
+async def test_hint_longer_than_the_patience_is_passed_on(provider: Provider) -> None:
+    with pytest.raises(OverloadedError) as raised:
+        await provider.run(generate_order(f"{PROMPT} [[fault:rate-limit-long]]"))
+    assert raised.value.retry_after_s == 90
+
+
+async def test_open_breaker_lets_nothing_out(provider: Provider) -> None:
+    breaker, job = CircuitBreaker("openai", "model", failures=2), RecordingJob()
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailableError):
+            await provider.run(generate_order(f"{PROMPT} [[fault:crash]]"), breaker=breaker)
+    with pytest.raises(ProviderUnavailableError) as raised:
+        await provider.run(generate_order(PROMPT), job, breaker=breaker)
+    assert raised.value.metadata["outcome"] == "not_bought"
+    assert job.submissions == [] and provider.fake.ledger.accepted == 2
+
+
+async def test_input_that_can_not_be_read_voids_the_purchase(provider: Provider) -> None:
+    class LostPicture(StoredPicture):
+        async def read(self) -> bytes:
+            raise StorageUnavailableError
+
+    job = RecordingJob()
+    with pytest.raises(StorageUnavailableError):
+        await provider.run(edit_order(LostPicture(png())), job)
+    assert job.voided == len(job.submissions) == 1 and provider.fake.recorder.arrivals == []
+
+
+# Several pictures, some of them bad.
+
+
+@pytest.mark.parametrize("fault", ["null", "zero-byte", "bad-base64"])
+async def test_bad_picture_takes_no_other_along(provider: Provider, fault: str) -> None:
+    job = await provider.run(generate_order(f"{PROMPT} [[fault:{fault}=1]]", count=4))
+    assert sorted(job.pictures) == [0, 2, 3]
+    assert [(each.index, each.reason) for each in job.missing.values()] == [(1, "PROVIDER_UNAVAILABLE")]
+
+
+@pytest.mark.parametrize("provider", ["openai", "stable-diffusion.cpp"], indirect=True)
+async def test_short_list_leaves_the_last_pictures_missing_and_no_seed_claimed(provider: Provider) -> None:
+    job = await provider.run(generate_order(f"{PROMPT} [[fault:fewer=2]]", count=4))
+    assert (sorted(job.pictures), sorted(job.missing)) == ([0, 1], [2, 3])
+    assert {each.seed for each in job.pictures.values()} == {None}
+    assert {each.message for each in job.missing.values()} == {"The model made fewer pictures than asked."}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("moderation", "CONTENT_REJECTED"),
+        ("rate-limit-final", "OVERLOADED"),
+        ("crash", "PROVIDER_UNAVAILABLE"),
+        ("insufficient-quota", "PROVIDER_MISCONFIGURED"),
+        ("drop", "PROVIDER_UNAVAILABLE"),
+    ],
+)
+@pytest.mark.parametrize("provider", ["sglang"], indirect=True)
+async def test_bad_call_takes_no_other_along(provider: Provider, fault: str, reason: str) -> None:
+    provider.fake.faults.plan("", fault, "")
+    job = await provider.run(generate_order(PROMPT, count=3))
+    assert len(job.pictures) == 2
+    assert [each.reason for each in job.missing.values()] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [
+        (("moderation", "crash", "bad-key"), ContentRejectedError),
+        (("bad-key", "crash", "rate-limit-final"), ProviderUnavailableError),
+        (("rate-limit-final", "bad-key"), ProviderMisconfiguredError),
+    ],
+)
+@pytest.mark.parametrize("provider", ["openai"], indirect=True)
+async def test_when_all_is_lost_the_most_telling_reason_is_told(
+    provider: Provider, faults: tuple[str, ...], error: type[LimnerError]
+) -> None:
+    provider.fake.faults.plan(*faults)
+    with pytest.raises(error):
+        await provider.run(generate_order(PROMPT, count=len(faults)), images_per_call=1)
+
+
+# Addresses instead of base64.
+
+
+@pytest.mark.parametrize("provider", ["openai", "localai", "sglang", "litellm"], indirect=True)
+@pytest.mark.parametrize("form", ["url", "url-relative"])
+async def test_address_at_the_providers_own_host_is_fetched_without_the_key(provider: Provider, form: str) -> None:
+    job = await provider.run(generate_order(f"{PROMPT} [[fault:{form}]]"))
+    assert sorted(job.pictures) == [0]
+    (fetch,) = provider.fake.recorder.to("api", "GET")
+    assert "authorization" not in fetch.headers
+
+
+async def test_address_at_another_host_is_fetched_only_when_the_operator_listed_it(provider: Provider) -> None:
+    order = generate_order(f"{PROMPT} [[fault:url-cdn]]")
+    with pytest.raises(ProviderUnavailableError):
+        await provider.run(order)
+    assert provider.fake.recorder.to("cdn") == []
+    listed = provider.fake.cdn_url.removeprefix("http://")
+    job = await provider.run(order, result_hosts=[listed])
+    assert sorted(job.pictures) == [0] and len(provider.fake.recorder.to("cdn")) == 1
+
+
+async def test_redirect_of_the_api_is_not_followed_with_the_key(provider: Provider) -> None:
+    with pytest.raises(ProviderMisconfiguredError):
+        await provider.run(generate_order(f"{PROMPT} [[fault:redirect]]"))
+    assert provider.fake.recorder.to("cdn") == []
+
+
+# Previews.
+
+
+@pytest.mark.parametrize("edits", [False, True])
+async def test_watched_picture_is_streamed_with_its_early_forms(provider: Provider, edits: bool) -> None:
+    source = StoredPicture(png(64, 64))
+    order = edit_order(source, prompt=PROMPT, ratio="1:1") if edits else generate_order(PROMPT)
+    job = WatchingJob()
+    await provider.run(order, job)
+    assert [(index, kind) for index, _, kind in job.previews] == [(0, "image/png")] * 2
+    assert all(look(data)[1] == (64, 64) for _, data, _ in job.previews)
+    assert pixels(job)[0][1] == (1024, 1024)
+    assert job.fractions == [1 / 3, 2 / 3, 1.0]
+
+
+async def test_early_forms_are_not_paid_for_when_nobody_watches_or_nobody_wants_them(provider: Provider) -> None:
+    await provider.run(generate_order(PROMPT))
+    await provider.run(generate_order(PROMPT, count=2), WatchingJob())
+    await provider.run(generate_order(PROMPT), WatchingJob(), previews=0)
+    assert [each.stream for each in provider.fake.requests] == [False] * 3
+
+
+async def test_stream_without_early_forms_is_fine(provider: Provider) -> None:
+    job = WatchingJob()
+    await provider.run(generate_order(f"{PROMPT} [[fault:no-partials]]"), job)
+    assert sorted(job.pictures) == [0] and job.previews == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "outcome"),
+    [
+        ("stream-moderation", ContentRejectedError, None),
+        ("stream-error", ProviderUnavailableError, "unknown"),
+        ("stream-cut", ProviderUnavailableError, "unknown"),
+        ("stream-unfinished", ProviderUnavailableError, "unknown"),
+        ("bad-base64", ProviderUnavailableError, "bought"),
+    ],
+)
+async def test_stream_that_ends_badly_is_not_asked_for_again(
+    provider: Provider, fault: str, error: type[LimnerError], outcome: str | None
+) -> None:
+    job = WatchingJob()
+    with pytest.raises(error) as raised:
+        await provider.run(generate_order(f"{PROMPT} [[fault:{fault}]]"), job)
+    assert raised.value.metadata.get("outcome") == outcome
+    assert (provider.fake.ledger.accepted, len(job.submissions), job.voided) == (1, 1, 0)
+
+
+async def test_refused_stream_is_a_refusal(provider: Provider) -> None:
+    with pytest.raises(ContentRejectedError):
+        await provider.run(generate_order(f"{PROMPT} [[fault:moderation]]"), WatchingJob())
+
+
+# Cancelling.
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 the fake's counters are plain numbers
+        await asyncio.sleep(0.01)
+
+
+async def test_cancelling_closes_the_request_and_leaves_the_outcome_open(provider: Provider) -> None:
+    job = RecordingJob()
+    task = asyncio.create_task(
+        provider.run(generate_order(f"{PROMPT} [[fault:hang]]", count=2), job, images_per_call=1)
+    )
+    async with asyncio.timeout(5):
+        await until(lambda: provider.fake.running == 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: provider.fake.running == 0)
+    assert (provider.fake.abandoned, job.voided, len(job.submissions)) == (2, 0, 2)
+
+
+# The catalogue.
+
+
+def capabilities(name: str, **options: Any) -> ModelCapabilities:
+    model = openai_model(model_id=name, client=HttpClient(), breaker=CircuitBreaker("openai", name), **options)
+    return model.capabilities
+
+
+@pytest.mark.parametrize("name", HOSTED_MODELS)
+def test_hosted_model_lives_edits_sixteen_pictures_and_has_no_seeds(name: str) -> None:
+    able = capabilities(name)
+    assert (able.operations, able.max_input_images) == ((Operation.GENERATE, Operation.EDIT), 16)
+    assert not able.seeds and able.retires is None and able.price_usd is None
+    assert AUTO_ASPECT_RATIO in able.aspect_ratios
+
+
+def test_old_models_know_three_shapes_and_new_ones_all() -> None:
+    assert capabilities("gpt-image-1.5").aspect_ratios == ("1:1", "3:2", "2:3", "auto")
+    assert set(capabilities("gpt-image-2-2026-04-21").aspect_ratios) == {*ASPECT_RATIOS, "auto"}
+
+
+def test_retired_models_carry_their_date() -> None:
+    assert capabilities("gpt-image-1").retires == date(2026, 10, 23)
+    assert capabilities("mine", upstream_model="dall-e-3").retires == date(2026, 5, 12)
+
+
+def test_operator_restricts_and_overrides() -> None:
+    able = capabilities("mine", dialect="sglang", operations=[Operation.EDIT], overrides={"max_input_images": 3})
+    assert (able.operations, able.max_input_images) == ((Operation.EDIT,), 3)
+    assert "auto" not in capabilities("mine", operations=[Operation.GENERATE]).aspect_ratios
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dialect": "klingon"},
+        {"dialect": "localai", "operations": [Operation.EDIT]},
+        {"dialect": "sglang", "images_per_call": 4},
+        {"previews": 4},
+        {"images_per_call": 11},
+        {"base_url": "http://api.openai.com/v1"},
+        {"result_hosts": ["not a host"]},
+    ],
+)
+def test_wrong_entry_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        capabilities("mine", **options)
+
+
+def test_missing_key_makes_a_model_unready_and_a_server_of_ones_own_needs_none() -> None:
+    client, breaker = HttpClient(), CircuitBreaker("openai", "x")
+    hosted = openai_model(model_id="x", client=client, breaker=breaker, api_key_env="OPENAI_API_KEY")
+    own = openai_model(model_id="x", client=client, breaker=breaker, base_url="http://127.0.0.1:1234/v1")
+    assert (hosted.unready_reason(), own.unready_reason()) == ("OPENAI_API_KEY is not set", "")
+
+
+def test_key_does_not_show() -> None:
+    client, breaker = HttpClient(), CircuitBreaker("openai", "x")
+    model = openai_model(model_id="x", client=client, breaker=breaker, api_key=KEY)
+    assert KEY not in repr(model) + repr(vars(model))
+
+
+# Large pictures.
+
+MIB = 1 << 20
+
+
+@contextmanager
+def fake_in_own_process(picture_bytes: int) -> Iterator[str]:
+    """Run a fake whose work does not count as ours, and yield its base address."""
+    command = [sys.executable, "-m", "tests.fakes.openai", "--picture-bytes", str(picture_bytes)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+
+
+class Gauge:
+    """What the event loop's thread and the process's memory went through."""
+
+    def __init__(self) -> None:
+        self.stall_s = 0.0
+        """Longest time of the processor between two ticks of a millisecond: other processes do not count."""
+        self.growth_bytes = 0
+        self._process = psutil.Process()
+        self._start_bytes = self._process.memory_info().rss
+
+    async def watch(self) -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.thread_time()
+            self.stall_s = max(self.stall_s, now - before)
+            self.growth_bytes = max(self.growth_bytes, self._process.memory_info().rss - self._start_bytes)
+            before = time.thread_time()
+
+
+async def test_ten_answers_of_20_mib_at_once_keep_the_loop_free_and_take_little_more_than_themselves(
+    client: HttpClient, record_property: Callable[[str, object], None]
+) -> None:
+    with fake_in_own_process(20 * MIB) as base_url:
+        breaker, gauge = CircuitBreaker("openai", "model"), Gauge()
+        model = openai_model(
+            model_id="gpt-image-2", client=client, breaker=breaker, base_url=base_url, api_key=KEY, images_per_call=1
+        )
+        job = RecordingJob(keeps_bytes=False)
+        watching = asyncio.create_task(gauge.watch())
+        await model.run(generate_order(PROMPT, count=10), job)
+        watching.cancel()
+    assert sorted(job.pictures) == list(range(10))
+    record_property("stall_ms", gauge.stall_s * 1000)
+    record_property("growth_mib", gauge.growth_bytes / MIB)
+    print(f"longest stall {gauge.stall_s * 1000:.1f} ms, memory +{gauge.growth_bytes / MIB:.0f} MiB")
+    assert gauge.stall_s < 0.010
+    assert gauge.growth_bytes < 10 * 20 * MIB * 1.5
