@@ -13,7 +13,7 @@ from limner.auth.claims import ClaimNames
 from limner.auth.jwks import JwksFile, JwksHttps
 from limner.auth.local_key import LocalKey
 from limner.auth.verifier import JwtVerifier
-from limner.catalogue import configured_models, default_models
+from limner.catalogue import LoadedModels, default_models, load_models
 from limner.domain.identifiers import new_id
 from limner.domain.limits import MIB
 from limner.domain.usage import Quota
@@ -58,7 +58,8 @@ class Worker:
         self._id = new_id()
         self._locks = WorkerLocks(settings.data_dir / "workers")
         self._verifier = token_verifier(settings)
-        self._catalogue = build_catalogue(settings, models)
+        self._models = load_models(settings.models) if models is None else LoadedModels(models)
+        self._catalogue = build_catalogue(settings, self._models.models)
         self._stores = build_stores(settings)
         rules = task_rules(settings)
         self._tasks = TaskRunner(
@@ -91,7 +92,7 @@ class Worker:
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
-        await self._catalogue.close()
+        await self._models.close()
         await self._stores.close()
         await self._verifier.close()
         self._locks.release(self._id)
@@ -133,11 +134,9 @@ def spool(settings: Settings) -> FileSpool:
     )
 
 
-def build_catalogue(settings: Settings, models: Sequence[ImageModel] | None = None) -> Catalogue:
-    """Return the configured models, or the given ones."""
-    models = configured_models(settings.models) if models is None else models
-    defaults = default_models(models, settings.default_generate_model, settings.default_edit_model)
-    return Catalogue(models, defaults)
+def build_catalogue(settings: Settings, models: Sequence[ImageModel]) -> Catalogue:
+    """Return the catalogue of these models, with the defaults that the operator chose."""
+    return Catalogue(models, default_models(models, settings.default_generate_model, settings.default_edit_model))
 
 
 def claim_names(settings: Settings) -> ClaimNames:

