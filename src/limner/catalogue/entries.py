@@ -155,6 +155,7 @@ _OVERRIDES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "price_usd": _price,
     "retires": _date,
     "concurrency": _whole,
+    "max_waiting": _whole,
 }
 _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     "openai": {"dialect": _text, "images_per_call": _whole, "quality": _text, "previews": _whole},

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from limner.catalogue.entries import CatalogueError, Entry
 from limner.domain.model import ModelCapabilities
-from limner.models.realesrgan import RealEsrganModel, UpscalerProcess
+from limner.models.realesrgan import RealEsrganModel, UpscalerProcess, realesrgan_capabilities
 from limner.models.realesrgan.catalogue import NETWORKS
-from limner.models.sketch import SketchModel
+from limner.models.sketch import SketchModel, sketch_capabilities
 from limner.service.ports import ImageModel
 
 if TYPE_CHECKING:
@@ -66,13 +66,14 @@ class ModelFactory:
         return self._environment.get(variable, "") if variable else ""
 
     def _sketch(self, entry: Entry) -> ImageModel:
-        return SketchModel(model_id=entry.id)
+        return SketchModel(capabilities=overridden(sketch_capabilities(entry.id), entry.overrides))
 
     def _realesrgan(self, entry: Entry) -> ImageModel:
         if entry.upstream not in NETWORKS:
             raise ValueError(f"upstream_model must be one of {', '.join(NETWORKS)}")
         self._upscaler = self._upscaler or UpscalerProcess()
-        return RealEsrganModel(entry.upstream, self._upscaler, model_id=entry.id)
+        capabilities = overridden(realesrgan_capabilities(entry.upstream, entry.id), entry.overrides)
+        return RealEsrganModel(entry.upstream, self._upscaler, capabilities=capabilities)
 
     def _openai(self, entry: Entry) -> ImageModel:
         from limner.models.openai import API_KEY_ENV, BASE_URL, openai_model
@@ -144,5 +145,11 @@ class ModelFactory:
 
 
 def overridden(capabilities: ModelCapabilities, overrides: Mapping[str, Any]) -> ModelCapabilities:
-    """Return the capabilities with the file's lines in place of what is known."""
+    """Return the capabilities with the file's lines in place of what is known.
+
+    Raises ``ValueError`` for operations that the model hasn't got.
+    """
+    unable = set(overrides.get("operations", ())) - set(capabilities.operations)
+    if unable:
+        raise ValueError(f"the model can't {', '.join(sorted(unable))}")
     return replace(capabilities, **overrides)

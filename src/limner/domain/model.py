@@ -33,6 +33,8 @@ class ModelCapabilities:
     """Made on this machine: free to stop, so a caller who leaves before the end stops it."""
     concurrency: int = 0
     """How many tasks it works on side by side in one worker; more wait in turn. 0 for no bound."""
+    max_waiting: int = 256
+    """How many tasks of one workspace wait for their turn; more are refused."""
     retires: date | None = None
 
     def violations(self, task: Task) -> Iterator[FieldViolation]:

@@ -19,6 +19,21 @@ SEEDS: Final = limits.MAX_SEED + 1
 MAX_INPUT_IMAGES: Final = 4
 
 
+def sketch_capabilities(model_id: str = "sketch") -> ModelCapabilities:
+    """Return what the model can do."""
+    return ModelCapabilities(
+        id=model_id,
+        description="A drawn illustration from icons, no neural network. Free, offline, reads English.",
+        operations=(Operation.GENERATE, Operation.EDIT),
+        aspect_ratios=(*ASPECT_RATIOS, AUTO_ASPECT_RATIO),
+        max_input_images=MAX_INPUT_IMAGES,
+        seeds=True,
+        price_usd=Decimal(0),
+        local=True,
+        concurrency=16,  # more orders than threads: their rows and bytes are kept while others are drawn
+    )
+
+
 class SketchModel:
     """An ``ImageModel`` that draws what it knows icons and colours for, and says what it did not draw.
 
@@ -26,17 +41,8 @@ class SketchModel:
     and what comes then is refused.
     """
 
-    def __init__(self, *, model_id: str = "sketch", threads: int = 2, queue: int = 64) -> None:
-        self._capabilities = ModelCapabilities(
-            id=model_id,
-            description="A drawn illustration from icons, no neural network. Free, offline, reads English.",
-            operations=(Operation.GENERATE, Operation.EDIT),
-            aspect_ratios=(*ASPECT_RATIOS, AUTO_ASPECT_RATIO),
-            max_input_images=MAX_INPUT_IMAGES,
-            seeds=True,
-            price_usd=Decimal(0),
-            local=True,
-        )
+    def __init__(self, *, capabilities: ModelCapabilities | None = None, threads: int = 2, queue: int = 64) -> None:
+        self._capabilities = capabilities or sketch_capabilities()
         self._free_orders = threads + queue
         # One more than threads: a picture is kept while the next is drawn. Finished pictures do not pile up.
         self._places = asyncio.Semaphore(threads + 1)

@@ -16,7 +16,7 @@ a lower priority, so the loop keeps its cores; and cancelling is ending it, whic
 milliseconds, where the next tile's end may be seconds away and a fresh worker is ready in half a second.
 """
 
-from limner.models.realesrgan.model import RealEsrganModel
+from limner.models.realesrgan.model import RealEsrganModel, realesrgan_capabilities
 from limner.models.realesrgan.process import UpscalerProcess
 
-__all__ = ["RealEsrganModel", "UpscalerProcess"]
+__all__ = ["RealEsrganModel", "UpscalerProcess", "realesrgan_capabilities"]

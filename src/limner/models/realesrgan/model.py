@@ -17,6 +17,23 @@ _WEBP_MAX_EDGE_PIXELS: Final = 16_383
 """libwebp's WEBP_MAX_DIMENSION."""
 
 
+def realesrgan_capabilities(network: str, model_id: str = "") -> ModelCapabilities:
+    """Return what a network can do."""
+    return ModelCapabilities(
+        id=model_id or network,
+        description=NETWORKS[network].description,
+        operations=(Operation.UPSCALE,),
+        aspect_ratios=(),
+        max_images=1,
+        max_input_images=1,
+        upscale_factors=FACTORS,
+        price_usd=Decimal(0),
+        local=True,
+        concurrency=1,
+        max_waiting=16,
+    )
+
+
 class RealEsrganModel:
     """One of the networks: ``realesrgan-x4plus`` or ``realesr-animevideo``.
 
@@ -25,20 +42,12 @@ class RealEsrganModel:
     Lanczos' filter; a grey picture stays grey.
     """
 
-    def __init__(self, network: str, process: UpscalerProcess, *, model_id: str = "") -> None:
+    def __init__(
+        self, network: str, process: UpscalerProcess, *, capabilities: ModelCapabilities | None = None
+    ) -> None:
         self._network = network
         self._process = process
-        self._capabilities = ModelCapabilities(
-            id=model_id or network,
-            description=NETWORKS[network].description,
-            operations=(Operation.UPSCALE,),
-            aspect_ratios=(),
-            max_images=1,
-            max_input_images=1,
-            upscale_factors=FACTORS,
-            price_usd=Decimal(0),
-            local=True,
-        )
+        self._capabilities = capabilities or realesrgan_capabilities(network)
 
     @property
     def capabilities(self) -> ModelCapabilities:
