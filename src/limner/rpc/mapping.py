@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
+from urllib.parse import quote
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.struct_pb2 import Struct, Value
@@ -134,7 +136,7 @@ def event_message(event: events.Event) -> image_service_pb2.RunTaskEvent:
 
 def image_message(source: image.Image) -> image_pb2.Image:
     """Write the facts about an image."""
-    path = f"/v1/workspaces/{source.workspace_id}/images/{source.id}/content"
+    path = f"/v1/workspaces/{_path_part(source.workspace_id)}/images/{source.id}/content"
     return _image_message(source, path)
 
 
@@ -207,7 +209,7 @@ def content_message(data: bytes, content_type: str) -> HttpBody:
 
 
 def _input_message(generation_id: str, source: image.Image) -> image_pb2.Image:
-    path = f"/v1/workspaces/{source.workspace_id}/generations/{generation_id}/inputs/{source.id}/content"
+    path = f"/v1/workspaces/{_path_part(source.workspace_id)}/generations/{generation_id}/inputs/{source.id}/content"
     return _image_message(source, path)
 
 
@@ -230,6 +232,11 @@ def _image_message(source: image.Image, content_path: str) -> image_pb2.Image:
         updated_at=updated_at,
         links=image_pb2.Image.Links(content=content_path),
     )
+
+
+@lru_cache(maxsize=1024)
+def _path_part(text: str) -> str:
+    return quote(text, safe="")
 
 
 def _struct(parameters: image.Parameters) -> Struct:

@@ -9,7 +9,7 @@ class Access(Enum):
     """What a call asks of its caller. What a resource asks is in ``service/policy.py``."""
 
     OPEN = "no token is needed"
-    TOKEN = "any accepted token"
+    TOKEN = "any accepted token"  # noqa: S105
     MEMBER = "a member of the workspace that the request names"
 
 

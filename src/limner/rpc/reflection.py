@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
@@ -16,6 +18,33 @@ _V1 = "grpc.reflection.v1.ServerReflection"
 _V1_ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 
 
+class _File:
+    """A file whose fields carry their JSON names, so that grpcurl prints what REST does: stubs leave them out."""
+
+    def __init__(self, file: FileDescriptor) -> None:
+        self._file = file
+
+    @property
+    def name(self) -> str:
+        return self._file.name
+
+    @property
+    def dependencies(self) -> list["_File"]:
+        return [_File(each) for each in self._file.dependencies]
+
+    def CopyToProto(self, proto: FileDescriptorProto) -> None:  # noqa: N802
+        self._file.CopyToProto(proto)
+        for message in proto.message_type:
+            _name_fields(message, self._file.message_types_by_name[message.name])
+
+
+def _name_fields(proto: DescriptorProto, message: Descriptor) -> None:
+    for field in proto.field:
+        field.json_name = message.fields_by_name[field.name].json_name
+    for nested in proto.nested_type:
+        _name_fields(nested, message.nested_types_by_name[nested.name])
+
+
 class _Symbols:
     """The descriptors of this process, where a method or a field is found too: in the file of what it belongs to."""
 
@@ -25,11 +54,14 @@ class _Symbols:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
-    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802
+    def FindFileByName(self, name: str) -> _File:  # noqa: N802
+        return _File(self._pool.FindFileByName(name))
+
+    def FindFileContainingSymbol(self, symbol: str) -> _File:  # noqa: N802
         try:
-            return self._pool.FindFileContainingSymbol(symbol)
+            return _File(self._pool.FindFileContainingSymbol(symbol))
         except KeyError:
-            return self._pool.FindFileContainingSymbol(symbol.rpartition(".")[0])
+            return _File(self._pool.FindFileContainingSymbol(symbol.rpartition(".")[0]))
 
 
 def add_reflection(server: aio.Server, service_names: list[str]) -> None:

@@ -39,7 +39,8 @@ class AuthorisationLayer(Layer):
 
 
 def _check_workspace_id(workspace_id: str) -> None:
-    """Refuse what no workspace is called, now that the caller is known to be allowed to ask."""
-    if not 1 <= len(workspace_id) <= limits.MAX_IDENTIFIER_CHARS or not workspace_id.isprintable():
-        problem = f"must have 1 to {limits.MAX_IDENTIFIER_CHARS} printable characters"
+    """Refuse what no workspace is called, or no path can hold, now that the caller is known to be allowed to ask."""
+    right_length = 1 <= len(workspace_id) <= limits.MAX_IDENTIFIER_CHARS
+    if not right_length or not workspace_id.isprintable() or "/" in workspace_id or workspace_id in (".", ".."):
+        problem = f"must have 1 to {limits.MAX_IDENTIFIER_CHARS} printable characters, no slash among them"
         raise InvalidFieldError([FieldViolation("workspaceId", problem)])

@@ -15,7 +15,7 @@ class Undecodable:
     """What takes the place of a request whose bytes can't be read."""
 
 
-class LenientDecoding(aio.ServerInterceptor):  # type: ignore[misc]
+class LenientDecoding(aio.ServerInterceptor):
     """Hands on ``Undecodable`` where gRPC would answer UNKNOWN, with the parser's words, around all interceptors."""
 
     async def intercept_service(

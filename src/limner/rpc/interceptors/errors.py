@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from limner.domain.errors import InternalError, LimnerError, OverloadedError
+from limner.domain.errors import InternalError, LimnerError
 from limner.rpc.call import REQUEST_ID_KEY, Context, current_call
 from limner.rpc.interceptors.layer import Layer
 from limner.rpc.status import CODES, DETAILS_KEY, status_of
@@ -45,6 +45,6 @@ async def _abort(context: Context, error: LimnerError) -> None:
         (DETAILS_KEY, status.SerializeToString()),
         (REQUEST_ID_KEY, request_id),
     ]
-    if isinstance(error, OverloadedError):
+    if error.retry_after_s is not None:
         trailers.append(("retry-after", str(math.ceil(error.retry_after_s))))
     await context.abort(code, status.message, tuple(trailers))

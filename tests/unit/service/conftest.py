@@ -1,0 +1,68 @@
+"""The service on SQLite, with the bytes in memory."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner.domain.task import Operation
+from limner.imaging.codec import PillowCodec
+from limner.persistence import schema
+from limner.service.caller import Caller, Role
+from limner.service.catalogue import Catalogue
+from limner.service.clock import utc_now
+from limner.service.drafts import TaskDraft
+from limner.service.library import ImageLibrary
+from limner.service.stores import Stores
+from limner.service.tasks import Asked, Rules, TaskRunner
+from limner.storage.spool import FileSpool
+from tests.unit.service.scripted import FlakyBlobStore, FlakyRepository, Scripted
+
+WORKSPACE = "acme"
+ADA = Caller(user_id="ada", workspaces={WORKSPACE: Role.MEMBER})
+BOB = Caller(user_id="bob", workspaces={WORKSPACE: Role.MEMBER})
+
+
+@dataclass
+class World:
+    """A worker's parts, and more workers on the same database when a test needs them."""
+
+    repository: FlakyRepository
+    blobs: FlakyBlobStore
+    stores: Stores
+    model: Scripted = field(default_factory=Scripted)
+
+    @property
+    def library(self) -> ImageLibrary:
+        return ImageLibrary(self.stores)
+
+    def runner(self, model: Scripted | None = None, *, worker_id: str = "worker", **options: Any) -> TaskRunner:
+        dead_workers: Callable[[], list[str]] = options.pop("dead_workers", list)
+        catalogue = Catalogue([model or self.model], dict.fromkeys(Operation, "scripted"))
+        rules = Rules(**{"max_in_flight": 4, **options})
+        return TaskRunner(catalogue, self.stores, rules, worker_id=worker_id, dead_workers=dead_workers)
+
+
+def asked(operation: Operation = Operation.GENERATE, *, caller: Caller = ADA, **draft: Any) -> Asked:
+    """A task call with as little as it needs."""
+    fields = {"operation": operation, "prompt": "" if operation is Operation.UPSCALE else "a fox", **draft}
+    return Asked(caller=caller, workspace_id=WORKSPACE, draft=TaskDraft(**fields))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    url = f"sqlite:///{tmp_path / 'limner.db'}"
+    schema.migrate(url)
+    repository, blobs = FlakyRepository(url), FlakyBlobStore()
+    (tmp_path / "spool").mkdir()
+    stores = Stores(
+        repository=repository,
+        blobs=blobs,
+        spool=FileSpool(tmp_path / "spool", goes_first=False, max_bytes=1 << 30),
+        codec=PillowCodec(threads=1, queue=16),
+        clock=utc_now,
+    )
+    yield World(repository, blobs, stores)
+    await stores.close()

@@ -1,0 +1,142 @@
+"""Pictures of one's own, their bytes, and their deletion, also while something is down."""
+
+import asyncio
+
+import pytest
+
+from limner.domain import limits
+from limner.domain.errors import (
+    DatabaseUnavailableError,
+    ImageNotFoundError,
+    InvalidFieldError,
+    PermissionDeniedError,
+    StorageUnavailableError,
+)
+from limner.domain.image import ImageFilter
+from limner.domain.task import Operation
+from limner.service.caller import Caller, Role
+from tests.pictures import png, svg
+from tests.unit.service.conftest import ADA, BOB, WORKSPACE, World, asked
+from tests.unit.service.test_tasks import shown, until
+
+ADMIN = Caller(user_id="wanda", workspaces={WORKSPACE: Role.ADMIN})
+
+
+async def content(world: World, image_id: str, generation_id: str = "") -> bytes:
+    _, chunks = await world.library.content(WORKSPACE, image_id, generation_id)
+    return b"".join([chunk async for chunk in chunks])
+
+
+async def test_an_upload_is_kept_as_it_came(world: World) -> None:
+    image = await world.library.upload(ADA, WORKSPACE, png(24, 16))
+
+    assert (image.width, image.height, image.size_bytes) == (24, 16, len(png(24, 16)))
+    assert await content(world, image.id) == png(24, 16)
+    assert await world.library.image(WORKSPACE, image.id) == image
+
+
+@pytest.mark.parametrize("data", [b"", svg(), bytes(limits.MAX_UPLOAD_BYTES + 1)], ids=["empty", "svg", "huge"])
+async def test_what_is_no_picture_is_not_kept(world: World, data: bytes) -> None:
+    with pytest.raises(InvalidFieldError) as refusal:
+        await world.library.upload(ADA, WORKSPACE, data)
+
+    assert [violation.field for violation in refusal.value.violations] == ["picture"]
+    assert world.blobs.held() == set()
+
+
+async def test_an_upload_that_the_store_refuses_is_not_shown(world: World) -> None:
+    world.blobs.failures = 1
+
+    with pytest.raises(StorageUnavailableError):
+        await world.library.upload(ADA, WORKSPACE, png())
+
+    assert await shown(world) == []
+
+
+async def test_an_upload_that_the_database_refuses_is_not_shown(world: World) -> None:
+    world.repository.failing_uploads = 1
+
+    with pytest.raises(DatabaseUnavailableError):
+        await world.library.upload(ADA, WORKSPACE, png())
+
+    assert await shown(world) == []
+
+
+@pytest.mark.parametrize("image_id", ["0" * 32, "nonsense", "", "../x", "\0"])
+async def test_what_is_not_there_is_not_found(world: World, image_id: str) -> None:
+    for call in (
+        world.library.image(WORKSPACE, image_id),
+        world.library.delete(ADA, WORKSPACE, image_id),
+        world.library.content(WORKSPACE, image_id, ""),
+        world.library.content(WORKSPACE, image_id, "0" * 32),
+    ):
+        with pytest.raises(ImageNotFoundError):
+            await call
+
+
+async def test_another_workspace_does_not_have_it(world: World) -> None:
+    image = await world.library.upload(ADA, WORKSPACE, png())
+
+    with pytest.raises(ImageNotFoundError):
+        await world.library.image("elsewhere", image.id)
+
+
+async def test_bytes_that_are_gone_are_not_found(world: World) -> None:
+    image = await world.library.upload(ADA, WORKSPACE, png())
+    await world.blobs.delete(image.id)
+
+    with pytest.raises(ImageNotFoundError):
+        await content(world, image.id)
+
+
+async def test_only_the_maker_and_admins_delete(world: World) -> None:
+    mine = await world.library.upload(ADA, WORKSPACE, png())
+    with pytest.raises(PermissionDeniedError):
+        await world.library.delete(BOB, WORKSPACE, mine.id)
+
+    await world.library.delete(ADMIN, WORKSPACE, mine.id)
+
+    assert await shown(world) == []
+    assert world.blobs.held() == set()
+
+
+async def test_bytes_that_could_not_be_deleted_are_deleted_later(world: World) -> None:
+    image = await world.library.upload(ADA, WORKSPACE, png())
+    world.blobs.failures = 1
+
+    await world.library.delete(ADA, WORKSPACE, image.id)
+
+    assert await shown(world) == []
+    assert world.blobs.held() == {image.id}
+    purging = asyncio.create_task(world.library.keep_purging())
+    await until(lambda: gone(world))
+    purging.cancel()
+
+
+async def gone(world: World) -> bool:
+    return not world.blobs.held() and not await world.repository.images_to_purge(10)
+
+
+async def test_an_input_is_readable_until_the_last_image_from_it_is_deleted(world: World) -> None:
+    source = await world.library.upload(ADA, WORKSPACE, png(4, 4))
+    generation = await world.runner().run(asked(Operation.EDIT, image_ids=(source.id,), num_images=2))
+
+    await world.library.delete(ADA, WORKSPACE, source.id)
+
+    with pytest.raises(ImageNotFoundError):
+        await content(world, source.id)
+    for image in generation.images:
+        assert await content(world, source.id, generation.id) == png(4, 4)
+        await world.library.delete(ADA, WORKSPACE, image.id)
+    with pytest.raises(ImageNotFoundError):
+        await content(world, source.id, generation.id)
+    assert world.blobs.held() == set()
+
+
+@pytest.mark.parametrize("where", [ImageFilter(generation_id="nonsense"), ImageFilter(created_by_user_id="a\0b")])
+async def test_a_filter_that_names_nothing_finds_nothing(world: World, where: ImageFilter) -> None:
+    await world.library.upload(ADA, WORKSPACE, png())
+
+    page = await world.library.images(WORKSPACE, where, None, 10)
+
+    assert (page.images, page.next) == ((), None)
