@@ -9,8 +9,9 @@ from sqlalchemy import Connection, inspect, text
 
 from limner.domain.errors import DatabaseUnavailableError
 from limner.persistence.engine import open_engine, translated_errors
+from limner.persistence.tables import metadata
 
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The newest migration in ``migrations/versions``. Their names sort by age."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -32,8 +33,12 @@ def migrate(url: str) -> None:
         _wait_for_lock(connection)
         found = _version(connection)
         _refuse_newer(found)
-        if found != NEWEST:
+        if found == NEWEST:
+            return
+        if inspect(connection).get_table_names():
             _upgrade(connection)
+        else:
+            _create(connection)
 
 
 def schema_version(url: str) -> str:
@@ -75,6 +80,16 @@ def _wait_for_lock(connection: Connection) -> None:
     # A transaction in SQLite that may write has the lock from its beginning.
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables of an empty database at once: what the migrations make, without their half a second."""
+    metadata.create_all(connection)
+    # As Alembic makes it, which takes over from here.
+    connection.execute(
+        text("CREATE TABLE alembic_version (version_num VARCHAR(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)")
+    )
+    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:newest)"), {"newest": NEWEST})
 
 
 def _upgrade(connection: Connection) -> None:

@@ -64,16 +64,16 @@ def definitions(url: str) -> set[Any]:
 
 
 def test_migrations_make_exactly_the_tables(url: str, other_url: str) -> None:
-    schema.migrate(url)
     engine = open_engine(url, connections=1)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
-    engine = open_engine(other_url, connections=1)
-    metadata.create_all(engine)
-    engine.dispose()
+    schema.migrate(other_url)
     assert definitions(url) == definitions(other_url)
+    assert schema.schema_version(url) == schema.schema_version(other_url) == schema.NEWEST
 
 
 def test_migrations_can_be_undone_and_done_again(url: str) -> None:
@@ -107,9 +107,11 @@ def test_many_processes_migrate_at_once(url: str) -> None:
     assert schema.schema_version(url) == schema.NEWEST
 
 
-def test_a_database_that_is_up_to_date_costs_no_import_of_alembic(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_database_that_is_new_or_up_to_date_costs_no_import_of_alembic(tmp_path: Path, prepared: bool) -> None:
     url = f"sqlite:///{tmp_path / 'limner.db'}"
-    schema.migrate(url)
+    if prepared:
+        schema.migrate(url)
     done = subprocess.run(
         [sys.executable, "-c", MIGRATE_AND_LIST_ALEMBIC, url], capture_output=True, check=True, text=True
     )
