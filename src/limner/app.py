@@ -26,7 +26,8 @@ from limner.rpc.servicer import ImageServicer
 from limner.service.catalogue import Catalogue
 from limner.service.clock import utc_now
 from limner.service.library import ImageLibrary
-from limner.service.ports import BlobStore, ImageModel, TokenVerifier
+from limner.service.notifications import Notifier
+from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSender
 from limner.service.stores import Stores
 from limner.service.sweeper import Sweeper
 from limner.service.tasks import Rules, TaskRunner
@@ -61,7 +62,8 @@ class Worker:
         self._models = load_models(settings.models) if models is None else LoadedModels(models)
         self._catalogue = build_catalogue(settings, self._models.models)
         self._stores = build_stores(settings)
-        rules = task_rules(settings)
+        self._webhooks = webhook_sender(settings)
+        rules = task_rules(settings, self._webhooks.workspaces if self._webhooks else frozenset())
         self._tasks = TaskRunner(
             self._catalogue, self._stores, rules, worker_id=self._id, dead_workers=self._locks.dead
         )
@@ -82,6 +84,9 @@ class Worker:
             asyncio.create_task(self._library.keep_purging(), name="purge"),
             asyncio.create_task(Sweeper(self._stores).keep_sweeping(), name="sweep"),
         ]
+        if self._webhooks is not None:
+            notifier = Notifier(self._stores.repository, self._webhooks, self._stores.clock)
+            self._chores.append(asyncio.create_task(notifier.keep_notifying(), name="webhooks"))
 
     async def stop(self) -> None:
         """Refuse new calls, let the running work end, and release everything."""
@@ -92,6 +97,8 @@ class Worker:
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
+        if self._webhooks is not None:
+            await self._webhooks.close()
         await self._models.close()
         await self._stores.close()
         await self._verifier.close()
@@ -109,7 +116,7 @@ def build_stores(settings: Settings) -> Stores:
     )
 
 
-def task_rules(settings: Settings) -> Rules:
+def task_rules(settings: Settings, notified_workspaces: frozenset[str] = frozenset()) -> Rules:
     """Return what the operator decided about tasks."""
     money = settings.quota_usd_per_month
     return Rules(
@@ -119,7 +126,26 @@ def task_rules(settings: Settings) -> Rules:
         ),
         price_ceiling_micros=round(settings.price_ceiling_usd * 1_000_000),
         keys_kept=timedelta(hours=settings.idempotency_hours),
+        notified_workspaces=notified_workspaces,
     )
+
+
+def webhook_sender(settings: Settings) -> WebhookSender | None:
+    """Return what tells receivers of the end of generations; ``None`` when no webhooks are configured.
+
+    Raises ``WebhooksError`` with all that is wrong with the file.
+    """
+    if settings.webhooks is None:
+        return None
+    # Imported when chosen: an http client takes its time and memory.
+    from limner.models.http.resolver import PublicResolver
+    from limner.rpc.printing import generation_json
+    from limner.webhooks.configuration import configured_webhooks
+    from limner.webhooks.names import NameLookup
+    from limner.webhooks.sender import HttpWebhookSender
+
+    webhooks = configured_webhooks(settings.webhooks)
+    return HttpWebhookSender(webhooks, generation_json, PublicResolver(NameLookup()))
 
 
 def spool(settings: Settings) -> FileSpool:

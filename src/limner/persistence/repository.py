@@ -11,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
 from limner.domain.task import Generation
 from limner.domain.usage import Quota, Usage
-from limner.persistence import reads, schema, writes
+from limner.persistence import deliveries, reads, schema, writes
 from limner.persistence.engine import for_reading, open_engine, translated_errors
 from limner.persistence.writer import GroupCommitWriter
 from limner.service.executor import BoundedExecutor
-from limner.service.ports import Start, Started, Unfinished
+from limner.service.ports import Delivery, Start, Started, Unfinished
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,9 +69,9 @@ class SqlRepository:
         """Keep a running generation and its inputs, within quota and under its key."""
         return await self._writer.run(writes.start_generations, start)
 
-    async def add_submission(self, generation_id: str, number: int, indexes: Sequence[int]) -> None:
+    async def add_submission(self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int]) -> None:
         """Keep that a purchase of these pictures is about to be made."""
-        await self._writer.run(writes.add_submissions, (generation_id, number, indexes))
+        await self._writer.run(writes.add_submissions, writes.Purchase(generation_id, worker_id, number, indexes))
 
     async def accept_submission(self, generation_id: str, number: int, provider_job_id: str) -> None:
         """Keep the provider's id of a purchase."""
@@ -81,9 +81,12 @@ class SqlRepository:
         """Keep that a purchase was surely not made."""
         await self._writer.run(writes.void_submissions, (generation_id, number))
 
-    async def finish_generation(self, generation: Generation, cost_micros: int, *, notify: bool = False) -> bool:
+    async def finish_generation(
+        self, generation: Generation, cost_micros: int, *, worker_id: str = "", notify: bool = False
+    ) -> bool:
         """Keep the final state, the images and the month's usage, unless it ended before."""
-        return await self._writer.run(writes.finish_generations, writes.Finish(generation, cost_micros, notify))
+        finish = writes.Finish(generation, cost_micros, worker_id, notify)
+        return await self._writer.run(writes.finish_generations, finish)
 
     async def request_cancel(self, workspace_id: str, generation_id: str) -> None:
         """Ask whichever worker runs the generation to cancel it."""
@@ -101,9 +104,9 @@ class SqlRepository:
         """Return a picture that the generation started from, even a deleted one, or ``None``."""
         return await self._read(reads.input_image, workspace_id, generation_id, image_id)
 
-    async def renew_leases(self, worker_id: str, lease_until: datetime) -> None:
-        """Lease all running generations of the worker for longer."""
-        await self._writer.run(writes.renew_leases, writes.Renewal(worker_id, lease_until))
+    async def renew_leases(self, worker_id: str, generation_ids: Sequence[str], lease_until: datetime) -> None:
+        """Lease those generations for longer that run and are still leased to the worker."""
+        await self._writer.run(writes.renew_leases, writes.Renewal(worker_id, generation_ids, lease_until))
 
     async def end_leases(self, worker_ids: Sequence[str]) -> None:
         """End the leases of workers that are known to be dead."""
@@ -118,6 +121,29 @@ class SqlRepository:
     async def forget_keys(self, before: datetime) -> None:
         """Forget idempotency keys that were claimed before."""
         await self._writer.run(writes.forget_keys, before)
+
+    async def unknown_outcomes(self, image_ids: Sequence[str]) -> tuple[Unfinished, ...]:
+        """Return the generations that ended as unknown and planned one of these images."""
+        return await self._read(reads.unknown_outcomes, image_ids)
+
+    async def workspaces_to_notify(self, now: datetime) -> tuple[str, ...]:
+        """Return the workspaces of which a webhook delivery is due."""
+        return await self._read(deliveries.workspaces_to_notify, now)
+
+    async def lease_deliveries(
+        self, workspace_id: str, now: datetime, lease_until: datetime, limit: int
+    ) -> tuple[Delivery, ...]:
+        """Return due deliveries of the workspace, put off until the lease ends."""
+        lease = deliveries.DeliveryLease(workspace_id, now, lease_until, limit)
+        return await self._writer.run(deliveries.lease_deliveries, lease)
+
+    async def end_delivery(self, delivery_id: str) -> None:
+        """Note that the event was delivered, or is given up."""
+        await self._writer.run(deliveries.end_deliveries, delivery_id)
+
+    async def postpone_delivery(self, delivery: Delivery, until: datetime) -> None:
+        """Count a failed attempt, and note when the next one is due."""
+        await self._writer.run(deliveries.postpone_deliveries, deliveries.Postponement(delivery, until))
 
     async def unknown_images(self, image_ids: Sequence[str]) -> tuple[str, ...]:
         """Return those ids that no row and no plan of a running generation knows."""

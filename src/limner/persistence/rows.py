@@ -145,7 +145,7 @@ def plan_from(row: Row[Any]) -> Plan:
 
 
 def unfinished_from(row: Row[Any], inputs: Sequence[Row[Any]], submitted: Sequence[Row[Any]]) -> Unfinished:
-    """Return a generation that was left behind, from its row, its inputs' rows and those of its purchases."""
+    """Return a generation that was left behind, from its row, its inputs' rows and those of its purchases, in order."""
     images = [image_from(each) for each in inputs]
     return Unfinished(
         generation=generation_from(row, (), [each.id for each in images], images),
@@ -154,7 +154,9 @@ def unfinished_from(row: Row[Any], inputs: Sequence[Row[Any]], submitted: Sequen
         submissions=tuple(
             SubmissionRecord(indexes=tuple(each.indexes), provider_job_id=each.provider_job_id or "")
             for each in submitted
+            if not each.void
         ),
+        submitted=submitted[-1].number + 1 if submitted else 0,
         cancel_requested=row.cancel_requested,
     )
 

@@ -192,6 +192,7 @@ Index("ix_generations_reserving", generations.c.workspace_id, sqlite_where=runni
 Index("ix_idempotency_keys_claimed", idempotency_keys.c.claimed_at)
 Index(
     "ix_webhook_deliveries_due",
+    webhook_deliveries.c.workspace_id,
     webhook_deliveries.c.next_attempt_at,
     sqlite_where=undelivered,
     postgresql_where=undelivered,

@@ -43,7 +43,7 @@ from limner.persistence.tables import (
     webhook_deliveries,
     workspace_quotas,
 )
-from limner.service.ports import Start, Started, Unfinished
+from limner.service.ports import LeaseLostError, Start, Started, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Finish:
 
     generation: Generation
     cost_micros: int
+    worker_id: str = ""
+    """Who must hold the generation, if it runs; empty for anybody."""
     notify: bool = False
     """Whether a webhook delivery is kept along."""
 
@@ -66,10 +68,21 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
+class Purchase:
+    """A request that may cost money, and which worker is about to make it."""
+
+    generation_id: str
+    worker_id: str
+    number: int
+    indexes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
-    """A worker that is alive, and how long its leases shall last."""
+    """A worker that is alive, what it works on, and how long its leases shall last."""
 
     worker_id: str
+    generation_ids: Sequence[str]
     lease_until: datetime
 
 
@@ -104,7 +117,7 @@ _hold_images = (
     .with_for_update(read=True)
 )
 _hold_unsettled = (
-    select(generations.c.id, generations.c.state)
+    select(generations.c.id, generations.c.state, generations.c.worker_id)
     .where(generations.c.id.in_(bindparam("ids", expanding=True)), unsettled)
     .order_by(generations.c.id)
     .with_for_update()
@@ -122,6 +135,16 @@ _add_usage = text(
     bindparam("month", type_=Text),
     bindparam("images", type_=Integer),
     bindparam("cost_micros", type_=BigInteger),
+)
+# Shared, so that nobody takes the generation over before the purchase is kept.
+_hold_leases = (
+    select(generations.c.id, generations.c.worker_id)
+    .where(generations.c.id.in_(bindparam("ids", expanding=True)), running)
+    .order_by(generations.c.id)
+    .with_for_update(read=True)
+)
+_submitted = select(submissions.c.generation_id, submissions.c.number).where(
+    submissions.c.generation_id.in_(bindparam("ids", expanding=True))
 )
 _add_submissions = insert(submissions)
 _accept_submission = (
@@ -158,9 +181,9 @@ _take_over = (
     .values(worker_id=bindparam("to"), lease_until=bindparam("lease_until"))
 )
 _generations = select(generations).where(generations.c.id.in_(bindparam("ids", expanding=True)))
-_made_submissions = (
+_submissions_of = (
     select(submissions)
-    .where(submissions.c.generation_id.in_(bindparam("ids", expanding=True)), ~submissions.c.void)
+    .where(submissions.c.generation_id.in_(bindparam("ids", expanding=True)))
     .order_by(submissions.c.number)
 )
 _inputs_of = (
@@ -182,7 +205,11 @@ _remove_quota = delete(workspace_quotas).where(workspace_quotas.c.workspace_id =
 _insert_quota = insert(workspace_quotas)
 _renew_leases = (
     update(generations)
-    .where(generations.c.worker_id == bindparam("of"), running)
+    .where(
+        generations.c.worker_id == bindparam("of"),
+        generations.c.id.in_(bindparam("ids", expanding=True)),
+        running,
+    )
     .values(lease_until=bindparam("lease_until"))
 )
 _delete_image = (
@@ -237,6 +264,9 @@ def start_generations(connection: Connection, starts: Sequence[Start]) -> Sequen
     refused = [start for start in starts if granted.get(start.generation.id) == 0]
     release_keys(connection, refused)
     verdicts |= {start.generation.id: QuotaExceededError() for start in refused}
+    for generation_id, verdict in tuple(verdicts.items()):
+        if isinstance(verdict, Started) and granted.get(verdict.generation_id) == 0:
+            verdicts[generation_id] = QuotaExceededError()  # joined one that is refused
     started = [start for start in starts if start.generation.id not in verdicts]
     _insert(connection, _insert_generations, [_start_row(start, granted[start.generation.id]) for start in started])
     _insert(connection, _insert_inputs, [row for start in started for row in _input_rows(start.generation)])
@@ -249,11 +279,12 @@ def start_generations(connection: Connection, starts: Sequence[Start]) -> Sequen
 def finish_generations(connection: Connection, finishes: Sequence[Finish]) -> Sequence[bool]:
     """Keep final states, images and usage of those that may still end; tell which did."""
     ids = [finish.generation.id for finish in finishes]
-    states = {row.id: row.state for row in connection.execute(_hold_unsettled, {"ids": ids})}
+    unsettled_rows = {row.id: row for row in connection.execute(_hold_unsettled, {"ids": ids})}
     verdicts = []
     for finish in finishes:
-        state = states.pop(finish.generation.id, None)  # of two that end the same generation, the first wins
-        verdicts.append(state == GenerationState.RUNNING or (state is not None and bool(finish.generation.images)))
+        verdicts.append(_may_end(finish, unsettled_rows.get(finish.generation.id)))
+        if verdicts[-1]:
+            del unsettled_rows[finish.generation.id]  # of two that end the same generation, the first wins
     kept = [finish for finish, verdict in zip(finishes, verdicts, strict=True) if verdict]
     _insert(connection, _finish_generations, [_finish_row(finish.generation) for finish in kept])
     _insert(connection, _insert_images, [row for finish in kept for row in _image_rows(finish.generation)])
@@ -262,14 +293,18 @@ def finish_generations(connection: Connection, finishes: Sequence[Finish]) -> Se
     return verdicts
 
 
-def add_submissions(connection: Connection, added: Sequence[tuple[str, int, Sequence[int]]]) -> Sequence[None]:
-    """Keep purchases that are about to be made: generation, number, pictures."""
-    rows = [
-        {"generation_id": of, "number": number, "indexes": list(indexes), "void": False}
-        for of, number, indexes in added
+def add_submissions(connection: Connection, purchases: Sequence[Purchase]) -> Sequence[LeaseLostError | None]:
+    """Keep purchases that are about to be made by those who may make them."""
+    ids = {"ids": sorted({each.generation_id for each in purchases})}
+    holders = {row.id: row.worker_id for row in connection.execute(_hold_leases, ids)}
+    made = {(row.generation_id, row.number) for row in connection.execute(_submitted, ids)}
+    allowed = [
+        each
+        for each in purchases
+        if holders.get(each.generation_id) == each.worker_id and (each.generation_id, each.number) not in made
     ]
-    connection.execute(_add_submissions, rows)
-    return [None] * len(added)
+    _insert(connection, _add_submissions, [_submission_row(each) for each in allowed])
+    return [None if each in allowed else LeaseLostError() for each in purchases]
 
 
 def accept_submissions(connection: Connection, accepted: Sequence[tuple[str, int, str]]) -> Sequence[None]:
@@ -327,8 +362,9 @@ def set_quotas(connection: Connection, given: Sequence[tuple[str, Quota | None]]
 
 def renew_leases(connection: Connection, renewals: Sequence[Renewal]) -> Sequence[None]:
     """Lease the running generations of workers for longer."""
-    rows = [{"of": renewal.worker_id, "lease_until": renewal.lease_until} for renewal in renewals]
-    connection.execute(_renew_leases, rows)
+    for each in renewals:
+        ids = list(each.generation_ids)
+        connection.execute(_renew_leases, {"of": each.worker_id, "ids": ids, "lease_until": each.lease_until})
     return [None] * len(renewals)
 
 
@@ -373,14 +409,38 @@ def _take(connection: Connection, taker: TakeOver) -> tuple[Unfinished, ...]:
         return ()
     rows = [{"of": each, "to": taker.worker_id, "lease_until": taker.lease_until} for each in ids]
     connection.execute(_take_over, rows)
+    return unfinished(connection, ids)
+
+
+def unfinished(connection: Connection, generation_ids: Sequence[str]) -> tuple[Unfinished, ...]:
+    """Return what a worker needs to know to go on with generations."""
+    ids = {"ids": list(generation_ids)}
     records: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(_made_submissions, {"ids": ids}):
+    for row in connection.execute(_submissions_of, ids):
         records[row.generation_id].append(row)
     inputs: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(_inputs_of, {"ids": ids}):
+    for row in connection.execute(_inputs_of, ids):
         inputs[row.started_id].append(row)
-    taken = connection.execute(_generations, {"ids": ids}).all()
-    return tuple(unfinished_from(row, inputs[row.id], records[row.id]) for row in taken)
+    rows = connection.execute(_generations, ids).all()
+    return tuple(unfinished_from(row, inputs[row.id], records[row.id]) for row in rows)
+
+
+def _may_end(finish: Finish, row: "Row[*tuple[Any, ...]] | None") -> bool:
+    """Tell whether a generation that is running or unknown, or has ended, may end so."""
+    if row is None:
+        return False
+    if row.state == GenerationState.RUNNING:
+        return finish.worker_id in ("", row.worker_id)
+    return bool(finish.generation.images)
+
+
+def _submission_row(purchase: Purchase) -> dict[str, Any]:
+    return {
+        "generation_id": purchase.generation_id,
+        "number": purchase.number,
+        "indexes": list(purchase.indexes),
+        "void": False,
+    }
 
 
 def _delivery_row(generation: Generation) -> dict[str, Any]:

@@ -24,6 +24,10 @@ class BlobExistsError(Exception):
     """There are other bytes under this key already."""
 
 
+class LeaseLostError(Exception):
+    """Another worker goes on with the generation."""
+
+
 class BlobStore(Protocol):
     """Keeps the bytes of pictures under their ids. A key is 32 hexadecimal digits, never a caller's words.
 
@@ -108,7 +112,20 @@ class Unfinished:
     plan: Plan
     granted_images: int
     submissions: tuple[SubmissionRecord, ...] = ()
+    submitted: int = 0
+    """The number of the next purchase; void ones have theirs too."""
     cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The event of a generation's end, on its way to its workspace's receiver."""
+
+    id: str
+    workspace_id: str
+    generation_id: str
+    attempts: int
+    """How many have failed."""
 
 
 class Repository(Protocol):
@@ -150,8 +167,12 @@ class Repository(Protocol):
         image fits, and ``IdempotencyKeyReusedError``; then nothing is kept.
         """
 
-    async def add_submission(self, generation_id: str, number: int, indexes: Sequence[int]) -> None:
-        """Keep that a purchase of these pictures is about to be made."""
+    async def add_submission(self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int]) -> None:
+        """Keep that a purchase of these pictures is about to be made.
+
+        Raises ``LeaseLostError``, and keeps nothing, unless the generation runs, is leased to the worker, and has no
+        purchase of this number: nobody else may have bought anything in between.
+        """
 
     async def accept_submission(self, generation_id: str, number: int, provider_job_id: str) -> None:
         """Keep the provider's id of a purchase."""
@@ -159,13 +180,15 @@ class Repository(Protocol):
     async def void_submission(self, generation_id: str, number: int) -> None:
         """Keep that a purchase was surely not made."""
 
-    async def finish_generation(self, generation: Generation, cost_micros: int, *, notify: bool = False) -> bool:
+    async def finish_generation(
+        self, generation: Generation, cost_micros: int, *, worker_id: str = "", notify: bool = False
+    ) -> bool:
         """Keep the final state, the images and the month's usage, all at once.
 
         ``cost_micros`` is what the images cost, in millionths of a US dollar; the month is that of the
         generation's ``updated_at``. With ``notify`` a webhook delivery is kept along. Returns ``False`` and keeps
-        nothing when the generation has ended already: then nobody may show these images. An outcome that was
-        unknown gives way to images, though: they were paid for.
+        nothing when the generation has ended already, or runs and is leased to another than ``worker_id``: then
+        nobody may show these images. An outcome that was unknown gives way to images, though: they were paid for.
         """
 
     async def request_cancel(self, workspace_id: str, generation_id: str) -> None:
@@ -187,8 +210,8 @@ class Repository(Protocol):
         without any: their bytes may be gone.
         """
 
-    async def renew_leases(self, worker_id: str, lease_until: datetime) -> None:
-        """Lease all running generations of the worker for longer."""
+    async def renew_leases(self, worker_id: str, generation_ids: Sequence[str], lease_until: datetime) -> None:
+        """Lease those generations for longer that run and are still leased to the worker."""
 
     async def end_leases(self, worker_ids: Sequence[str]) -> None:
         """End the leases of workers that are known to be dead."""
@@ -200,6 +223,29 @@ class Repository(Protocol):
 
     async def forget_keys(self, before: datetime) -> None:
         """Forget idempotency keys that were claimed before."""
+
+    async def unknown_outcomes(self, image_ids: Sequence[str]) -> tuple["Unfinished", ...]:
+        """Return the generations that ended as unknown and planned one of these images."""
+
+    async def workspaces_to_notify(self, now: datetime) -> tuple[str, ...]:
+        """Return the workspaces of which a webhook delivery is due."""
+
+    async def lease_deliveries(
+        self, workspace_id: str, now: datetime, lease_until: datetime, limit: int
+    ) -> tuple[Delivery, ...]:
+        """Return deliveries of the workspace that are due, the longest due first, and put them off.
+
+        No two workers get one; it is due again at ``lease_until``, unless it ends or is postponed before.
+        """
+
+    async def end_delivery(self, delivery_id: str) -> None:
+        """Note that the event was delivered, or is given up."""
+
+    async def postpone_delivery(self, delivery: Delivery, until: datetime) -> None:
+        """Count a failed attempt, and note when the next one is due.
+
+        Changes nothing when somebody else ended or postponed the delivery since it was leased.
+        """
 
     async def unknown_images(self, image_ids: Sequence[str]) -> tuple[str, ...]:
         """Return those ids that no row and no plan of a running generation knows."""
@@ -253,10 +299,13 @@ class Spool(Protocol):
         """Whether a picture is kept here before the store is asked: for stores that are not on this machine."""
 
     async def keep(self, key: str, data: bytes) -> None:
-        """Keep the bytes; when this returns, they survive a crash."""
+        """Keep the bytes; when this returns, they survive a crash. Other bytes kept under this key before stay."""
 
     async def read(self, key: str) -> bytes | None:
         """Return the bytes, or ``None``."""
+
+    async def keys(self) -> tuple[str, ...]:
+        """Return the keys of all that is kept here."""
 
     async def discard(self, key: str) -> None:
         """Forget the bytes."""
@@ -416,3 +465,33 @@ class TokenVerifier(Protocol):
 
     async def close(self) -> None:
         """Release what the verifier holds. Nothing is called afterwards."""
+
+
+class DeliveryError(Exception):
+    """A receiver did not take an event; the message says why, for the log: it holds no address and no secret."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """How long the receiver asks to be left alone, in seconds."""
+
+
+class ReceiverGoneError(DeliveryError):
+    """The receiver wants no such events any longer."""
+
+
+class WebhookSender(Protocol):
+    """Tells receivers that the operator configured of the end of generations."""
+
+    @property
+    def workspaces(self) -> frozenset[str]:
+        """Those that have a receiver."""
+
+    async def send(self, delivery: Delivery, generation: Generation) -> None:
+        """Make one attempt, of bounded time, to deliver the event; return when the receiver took it.
+
+        The receiver knows the event by ``delivery.id``, which is the same in every attempt. Raises ``DeliveryError``.
+        """
+
+    async def close(self) -> None:
+        """Release connections. Nothing is called afterwards."""
