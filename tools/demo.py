@@ -12,7 +12,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,12 +160,11 @@ def stay() -> None:
         print(f"Limner runs: gRPC on {running.grpc_address}, REST on {running.http_address}. Ctrl-C ends it.\n")
         print(f"export LIMNER_TOKEN={running.token}\n")
         print_calls(running.grpc_address, running.http_address, "$LIMNER_TOKEN")
-        try:
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
-        except KeyboardInterrupt:
-            pass
+        with suppress(KeyboardInterrupt):
+            signal.pause()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}) if "--stay" in sys.argv else None
+    # SIGTERM ends this like Ctrl-C, so that the service is ended too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     stay() if "--stay" in sys.argv else demo()

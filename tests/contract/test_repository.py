@@ -612,7 +612,7 @@ class TestLeases:
         start = start_of(generation, "worker", LEASE, unit_cost_micros=40_000)
         await repository.start_generation(start)
         for number in range(3):
-            await repository.add_submission(generation.id, number, [number])
+            await repository.add_submission(generation.id, "worker", number, [number])
         await repository.accept_submission(generation.id, 1, "job-1")
         await repository.void_submission(generation.id, 2)
         (found,) = await repository.take_over("me", LATER, LATER, 10)
@@ -633,7 +633,7 @@ class TestLeases:
         mine, theirs = a_generation(), a_generation()
         await repository.start_generation(start_of(mine, "me", LEASE))
         await repository.start_generation(start_of(theirs, "them", LEASE))
-        await repository.renew_leases("me", LEASE + timedelta(hours=1))
+        await repository.renew_leases("me", [mine.id, theirs.id], LEASE + timedelta(hours=1))
         found = await repository.take_over("new", LEASE + timedelta(minutes=1), LATER, 10)
         assert [each.generation.id for each in found] == [theirs.id]
 
@@ -797,7 +797,8 @@ class TestGroupCommit:
         image = await uploaded(repository)
         others = [an_image() for _ in range(30)]
         generation = a_generation()
-        writes = [repository.add_image(each) for each in (*others[:15], image, *others[15:])]
+        uploads = (*others[:15], image, *others[15:])
+        writes: list[Awaitable[Any]] = [repository.add_image(each) for each in uploads]
         writes.append(repository.start_generation(start_of(generation, "worker", LEASE)))
         answers = await asyncio.gather(*writes, return_exceptions=True)
         assert [position for position, answer in enumerate(answers) if isinstance(answer, Exception)] == [15]

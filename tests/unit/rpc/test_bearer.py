@@ -1,7 +1,7 @@
 import pytest
 
-from limner.rpc.bearer import bearer_token
 from limner.domain.errors import CredentialsInvalidError, CredentialsMissingError
+from limner.rpc.bearer import bearer_token
 
 
 @pytest.mark.parametrize(
