@@ -1,4 +1,4 @@
-"""What a page of images costs with few and with many images: ``python -m benchmarks.listing [many] [rounds]``.
+"""What a page of images costs with few and with many images.
 
 One database holds a workspace of 1,000 images, the other one of a million, of which the newest third is deleted.
 Calls alternate between the two, so that both meet the same machine. The query plans are those of the larger.
@@ -6,9 +6,8 @@ Calls alternate between the two, so that both meet the same machine. The query p
 
 import asyncio
 import statistics
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +15,16 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 
 from benchmarks.persistence import postgresql, sqlite
+from benchmarks.report import Figure, Section
 from limner.domain.image import Cursor, ImageFilter
 from limner.persistence import reads, schema
 from limner.persistence.engine import for_reading, open_engine
 from limner.persistence.repository import SqlRepository
 
 FEW = 1_000
+MANY = 1_000_000
+ROUNDS = 200
+AIM = 1.3
 PAGE = 50
 PER_GENERATION = 10
 USERS = 7
@@ -47,7 +50,6 @@ DIALECTS = {
 
 
 def fill(url: str, count: int) -> None:
-    schema.migrate(url)
     engine = open_engine(url, connections=1, patience_s=600)
     with engine.begin() as connection:
         insert_all(connection, count)
@@ -95,15 +97,17 @@ def cases(count: int) -> Iterator[tuple[str, ImageFilter, Cursor | None]]:
     yield "of both", ImageFilter(generation_id=generation, created_by_user_id="user-3"), None
 
 
-async def compare(few_url: str, many_url: str, many: int, rounds: int) -> None:
+async def compare(name: str, few_url: str, many_url: str) -> AsyncIterator[Figure]:
     few_images, many_images = SqlRepository(few_url), SqlRepository(many_url)
-    for (name, where, after), (_, many_where, many_after) in zip(cases(FEW), cases(many), strict=True):
+    for (what, where, after), (_, many_where, many_after) in zip(cases(FEW), cases(MANY), strict=True):
         times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             times[0].append(await timed(few_images, where, after))
             times[1].append(await timed(many_images, many_where, many_after))
         small, large = (statistics.median(each) * 1e3 for each in times)
-        print(f"  {name:20} {small:8.2f} ms {large:8.2f} ms   ratio {large / small:4.2f}", flush=True)
+        ratio = large / small
+        note = f"{small:.2f} ms with {FEW:,}: × {ratio:.2f}"
+        yield Figure(f"{name}, {what}", f"{large:.2f} ms", note, f"<= × {AIM}", ratio <= AIM)
     await few_images.close()
     await many_images.close()
 
@@ -115,35 +119,42 @@ async def timed(repository: SqlRepository, where: ImageFilter, after: Cursor | N
     return time.perf_counter() - begun
 
 
-def print_plans(url: str, count: int) -> None:
+def plans(url: str) -> Iterator[str]:
+    """Yield how the larger database finds each page."""
     engine = open_engine(url, connections=1)
     seen: list[tuple[str, Any]] = []
     event.listen(engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
     explain = DIALECTS[engine.dialect.name]["explain"]
     with for_reading(engine).begin() as connection:
-        for name, where, after in cases(count):
+        for name, where, after in cases(MANY):
             reads.image_page(connection, WORKSPACE, where, after, PAGE)
             statement, parameters = seen[-1]
-            print(f"  {name}")
-            for row in connection.exec_driver_sql(f"{explain} {statement}", parameters):
-                print(f"      {row[-1]}")
+            steps = [row[-1].strip() for row in connection.exec_driver_sql(f"{explain} {statement}", parameters)]
+            yield f"{engine.dialect.name}, {name}: " + " | ".join(
+                step for step in steps if not step.startswith("Limit")
+            )
     engine.dispose()
 
 
-def main() -> None:
-    many = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    for name, database in (("SQLite", sqlite), ("PostgreSQL", postgresql)):
-        with ExitStack() as stack:
-            few_url, many_url = (stack.enter_context(database()) for _ in range(2))
-            begun = time.perf_counter()
-            fill(few_url, FEW)
-            fill(many_url, many)
-            print(f"{name}: filled in {time.perf_counter() - begun:.0f} s; page of {PAGE}, medians of {rounds} calls")
-            print(f"  {'':20} {FEW:>11,} {many:>11,}")
-            asyncio.run(compare(few_url, many_url, many, rounds))
-            print_plans(many_url, many)
+def measure() -> Section:
+    return asyncio.run(compared())
 
 
-if __name__ == "__main__":
-    main()
+async def compared() -> Section:
+    figures: list[Figure] = []
+    remarks = [f"Medians of {ROUNDS} pages of {PAGE} that take turns, from the repository. Plans with {MANY:,}:"]
+    with ExitStack() as stack:
+        databases = {
+            name: [stack.enter_context(database()) for _ in range(2)]
+            for name, database in (("SQLite", sqlite), ("PostgreSQL", postgresql))
+        }
+        urls = [url for pair in databases.values() for url in pair]
+        for url in urls:
+            schema.migrate(url)
+        # All at once: they wait for the disk in turn, and none is measured yet.
+        filling = zip(urls, (FEW, MANY) * 2, strict=True)
+        await asyncio.gather(*(asyncio.to_thread(fill, url, count) for url, count in filling))
+        for name, (few_url, many_url) in databases.items():
+            figures += [figure async for figure in compare(name, few_url, many_url)]
+            remarks += plans(many_url)
+    return Section(f"A page of a list among {MANY:,} images", figures, remarks)

@@ -1,4 +1,4 @@
-"""How fast generations are started and finished: ``python -m benchmarks.persistence [seconds] [callers]``.
+"""How fast generations are started and finished.
 
 Each caller starts a generation and finishes it with one image, again and again, as ``GenerateImages`` does.
 The processor time is that of the whole process: event loop, writer thread and driver.
@@ -6,7 +6,6 @@ The processor time is that of the whole process: event loop, writer thread and d
 
 import asyncio
 import contextlib
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.report import Figure, Section
 from limner.domain.identifiers import new_id
 from limner.domain.image import Image, OutputFormat
 from limner.domain.task import Generation, GenerationState, Operation
@@ -24,6 +24,8 @@ from tests.starts import start_of
 
 PROMPT = "A red fox asleep in fresh snow at dawn, oil on canvas, soft light, muted colours."
 WORKSPACES = 10
+SECONDS = 3.0
+CALLERS = 64
 
 
 def new_generation(number: int) -> Generation:
@@ -62,23 +64,33 @@ def with_image(generation: Generation) -> Generation:
     return replace(generation, state=GenerationState.SUCCEEDED, images=(image,), updated_at=now)
 
 
-async def measure(url: str, seconds: float, callers: int) -> str:
-    await asyncio.to_thread(schema.migrate, url)
-    repository = SqlRepository(url)
-    await run_callers(repository, 0.5, callers)  # statements are compiled and prepared now
-    wall, processor = time.perf_counter(), time.process_time()
-    latencies = await run_callers(repository, seconds, callers)
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    await repository.close()
-    pairs = len(latencies)
-    latencies.sort()
-    return (
-        f"{pairs / wall:8.0f} pairs/s   {processor / pairs * 1e6:5.0f} µs processor time a pair   "
-        f"p50 {latencies[pairs // 2] * 1e3:5.1f} ms   p99 {latencies[pairs * 99 // 100] * 1e3:5.1f} ms"
+def measure() -> Section:
+    figures = []
+    for name, database in (("SQLite", sqlite), ("PostgreSQL", postgresql)):
+        with database() as url:
+            figures.append(asyncio.run(pairs(name, url)))
+    return Section(
+        "Start and finish of a generation with one image, without the service around it",
+        figures,
+        [f"{CALLERS} callers at once for {SECONDS:.0f} s, flushed to disk."],
     )
 
 
-async def run_callers(repository: SqlRepository, seconds: float, callers: int) -> list[float]:
+async def pairs(name: str, url: str) -> Figure:
+    await asyncio.to_thread(schema.migrate, url)
+    repository = SqlRepository(url)
+    await run_callers(repository, 0.5)  # statements are compiled and prepared now
+    wall, processor = time.perf_counter(), time.process_time()
+    latencies = await run_callers(repository, SECONDS)
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    await repository.close()
+    count = len(latencies)
+    latencies.sort()
+    tail = f"p50 {latencies[count // 2] * 1e3:.0f} ms, p99 {latencies[count * 99 // 100] * 1e3:.0f} ms"
+    return Figure(name, f"{count / wall:,.0f} /s", f"{processor / count * 1e6:.0f} µs of processor time each, {tail}")
+
+
+async def run_callers(repository: SqlRepository, seconds: float) -> list[float]:
     latencies: list[float] = []
     deadline = time.perf_counter() + seconds
 
@@ -90,7 +102,7 @@ async def run_callers(repository: SqlRepository, seconds: float, callers: int) -
             assert await repository.finish_generation(with_image(generation), 40_000)
             latencies.append(time.perf_counter() - begun)
 
-    await asyncio.gather(*(call(number) for number in range(callers)))
+    await asyncio.gather(*(call(number) for number in range(CALLERS)))
     return latencies
 
 
@@ -104,16 +116,3 @@ def sqlite() -> Iterator[str]:
 def postgresql() -> Iterator[str]:
     with running_postgres(durable=True) as server:
         yield server.new_database()
-
-
-def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
-    callers = int(sys.argv[2]) if len(sys.argv) > 2 else 64
-    print(f"start + finish of a generation with one image, {callers} concurrent callers, flushed to disk")
-    for name, database in (("SQLite", sqlite), ("PostgreSQL", postgresql)):
-        with database() as url:
-            print(f"{name:10} {asyncio.run(measure(url, seconds, callers))}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 Run as ``python -m benchmarks.upscale [--size 256] [--rounds 3] [--network realesrgan-x4plus]``. The direct
 way is what a script would do: decode, run each tile as a whole, put the results beside one another, encode.
 Both run at the same priority; the weights are loaded before. The stall is processor time of the event loop's thread.
+The worker's threads don't spin while they wait; ncnn's own do, unless OMP_WAIT_POLICY=passive is set for this run.
 """
 
 import argparse
@@ -11,18 +12,24 @@ import io
 import os
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import ncnn
 import numpy as np
 from PIL import Image, ImageFilter
 
+from benchmarks.report import Figure, Section, table
 from limner.domain.image import OutputFormat
 from limner.models.realesrgan.catalogue import NETWORKS, NetworkFacts, weight_files
 from limner.models.realesrgan.process import Upscale, UpscalerProcess
 from limner.models.realesrgan.tiling import span
 
 FACTOR = 4
+ROUNDS = 3
+SIZES = {"realesrgan-x4plus": 128, "realesr-animevideo": 256}
+"""Edge of the input in pixels, such that each takes some seconds."""
+AIM = 1.05
 BORDER = 8
 """As the tiling repeats around the picture."""
 
@@ -30,26 +37,36 @@ BORDER = 8
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=256, help="edge of the input in pixels")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--network", choices=list(NETWORKS), action="append")
     arguments = parser.parse_args()
-    print(f"{arguments.size} x {arguments.size} enlarged by {FACTOR}, PNG to PNG, medians of {arguments.rounds}")
-    print(f"{'network':<20}{'direct':>10}{'adapter':>10}{'ratio':>8}{'worker peak':>14}{'longest loop stall':>20}")
-    asyncio.run(compare_all(arguments.network or list(NETWORKS), picture(arguments.size), arguments.rounds))
+    sizes = dict.fromkeys(arguments.network or NETWORKS, arguments.size)
+    print(table([asyncio.run(compare_all(sizes, arguments.rounds))]))
 
 
-async def compare_all(names: list[str], data: bytes, rounds: int) -> None:
-    processes = {name: UpscalerProcess(idle_s=3600) for name in names}
+def measure() -> Section:
+    return asyncio.run(compare_all(SIZES, ROUNDS))
+
+
+async def compare_all(sizes: Mapping[str, int], rounds: int) -> Section:
+    processes = {name: UpscalerProcess(idle_s=3600) for name in sizes}
     for name, process in processes.items():
         await upscale(process, name, picture(8))
     os.nice(10)  # as the workers, which have started
+    figures = []
     for name, process in processes.items():
-        await compare(process, name, data, rounds)
+        figures.append(await compare(process, name, sizes[name], rounds))
         await process.close()
+    remark = "a stall is processor time of the event loop in one go; the peak is the worker's resident memory."
+    return Section(
+        f"Enlarging a picture by {FACTOR}, PNG to PNG",
+        figures,
+        [f"Medians of {rounds} rounds that take turns; {remark}"],
+    )
 
 
-async def compare(process: UpscalerProcess, name: str, data: bytes, rounds: int) -> None:
-    direct = DirectUpscaler(NETWORKS[name])
+async def compare(process: UpscalerProcess, name: str, size: int, rounds: int) -> Figure:
+    direct, data = DirectUpscaler(NETWORKS[name]), picture(size)
     direct_s, adapter_s, stalls_s = [], [], []
     for _ in range(rounds + 1):  # the first round warms up
         began_at = time.perf_counter()
@@ -59,11 +76,11 @@ async def compare(process: UpscalerProcess, name: str, data: bytes, rounds: int)
         direct_s.append(between - began_at)
         adapter_s.append(time.perf_counter() - between)
     one, other = statistics.median(direct_s[1:]), statistics.median(adapter_s[1:])
-    print(
-        f"{name:<20}{one:>8.2f} s{other:>8.2f} s{other / one:>8.3f}{peak_mib(process.pid):>10.0f} MiB"
-        f"{max(stalls_s[1:]) * 1e3:>17.1f} ms",
-        flush=True,
+    note = (
+        f"× {other / one:.3f} of {one:.2f} s by ncnn directly; "
+        f"peak {peak_mib(process.pid):.0f} MiB, longest stall {max(stalls_s[1:]) * 1e3:.1f} ms"
     )
+    return Figure(f"{name}, {size} × {size}", f"{other:.2f} s", note, f"<= × {AIM}", other / one <= AIM)
 
 
 async def upscale(process: UpscalerProcess, name: str, data: bytes) -> float:

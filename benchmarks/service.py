@@ -1,0 +1,195 @@
+"""The servers that are measured, each in a process of its own with Envoy in front.
+
+``python -m benchmarks.service echo`` is a bare grpc.aio server that answers what it is sent. ``… service SECONDS``
+is the service as ``limner serve`` runs it, but with models that return a ready picture after so many seconds.
+"""
+
+import asyncio
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+import psutil
+from imageservice.v1.image_service_pb2 import GenerateImagesRequest
+from PIL import Image
+
+from limner.app import Address, Worker, prepare
+from limner.auth.local_key import LocalKey
+from limner.domain.image import OutputFormat
+from limner.domain.model import ModelCapabilities
+from limner.domain.task import Operation
+from limner.gateway.process import Gateway, reserve_port
+from limner.serve import gateway_options
+from limner.service.caller import Role
+from limner.service.ports import Job, MadePicture, Order, PictureInfo
+from limner.settings import Settings
+from limner.telemetry import logging_to_stderr
+from limner.worker import tune_interpreter
+
+HOST = "127.0.0.1"
+WORKSPACE = "acme"
+USER = "ada"
+GENERATE = "/imageservice.v1.ImageService/GenerateImages"
+EDGE_PIXELS = 64
+
+
+class ReadyModel:
+    """Returns the same picture again and again, after a while.
+
+    It says what the picture is, as a model does that encoded it itself; as ``checked`` it leaves that to the
+    service, as one does that got its picture from elsewhere.
+    """
+
+    def __init__(self, model_id: str, wait_s: float = 0, *, checked: bool = False) -> None:
+        self._capabilities = ModelCapabilities(
+            id=model_id, description="", operations=(Operation.GENERATE,), seeds=True, price_usd=Decimal("0.04")
+        )
+        self._wait_s = wait_s
+        file = io.BytesIO()
+        Image.radial_gradient("L").resize((EDGE_PIXELS, EDGE_PIXELS)).convert("RGB").save(file, "png")
+        self._data = file.getvalue()
+        self._info = None if checked else PictureInfo(format=OutputFormat.PNG, width=EDGE_PIXELS, height=EDGE_PIXELS)
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        return self._capabilities
+
+    def unready_reason(self) -> str:
+        return ""
+
+    async def run(self, order: Order, job: Job) -> None:
+        if self._wait_s:
+            await asyncio.sleep(self._wait_s)
+        for index in range(order.task.num_images):
+            await job.made(MadePicture(index=index, data=self._data, seed=order.seed, info=self._info))
+
+    async def close(self) -> None:
+        pass
+
+
+class Server(Protocol):
+    async def start(self, addresses: Sequence[Address]) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class EchoServer:
+    """grpc.aio and nothing else. Decodes and encodes the message, as every handler's are."""
+
+    def __init__(self) -> None:
+        self._server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(
+            echo,
+            request_deserializer=GenerateImagesRequest.FromString,
+            response_serializer=GenerateImagesRequest.SerializeToString,
+        )
+        service, method = GENERATE[1:].split("/")
+        self._server.add_registered_method_handlers(service, {method: handler})
+
+    async def start(self, addresses: Sequence[Address]) -> None:
+        for address in addresses:
+            self._server.add_insecure_port(str(address))
+        await self._server.start()
+
+    async def stop(self) -> None:
+        await self._server.stop(None)
+
+
+async def echo(request: GenerateImagesRequest, _: grpc.aio.ServicerContext[Any, Any]) -> GenerateImagesRequest:
+    return request
+
+
+class ReadyService(Worker):
+    """One worker, with models that have their pictures ready."""
+
+    def __init__(self, settings: Settings, wait_s: float) -> None:
+        prepare(settings)
+        super().__init__(settings, [ReadyModel("ready", wait_s), ReadyModel("checked", wait_s, checked=True)])
+
+    async def start(self, addresses: Sequence[Address]) -> None:
+        await super().start(addresses)
+        tune_interpreter()
+
+
+async def serve(kind: str, settings: Settings) -> None:
+    """Run a server and Envoy until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    server: Server = EchoServer() if kind == "echo" else ReadyService(settings, float(kind))
+    ports = [reserve_port(HOST, 0) for _ in range(2)]
+    gateway = Gateway(gateway_options(replace(settings, http_port=0), ports[1:]))
+    await gateway.start()
+    await server.start([Address(HOST, port) for port in ports])
+    print(f"ready grpc={HOST}:{ports[0]} http={gateway.address}", flush=True)
+    await stop.wait()
+    await gateway.stop()
+    await server.stop()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that was started."""
+
+    data_dir: Path
+    grpc_address: str
+    http_address: str
+    process: psutil.Process
+
+    @property
+    def envoy(self) -> psutil.Process:
+        return next(child for child in self.process.children() if child.name() == "envoy")
+
+    def token(self) -> str:
+        return LocalKey.of_directory(self.data_dir).issue(USER, {WORKSPACE: Role.MEMBER}, ttl=timedelta(hours=1))
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.token()}"),)
+
+
+def ready_service(kind: str | float) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.service", str(kind)]
+
+
+@contextmanager
+def running(command: Sequence[str], *, data_dir: Path | None = None, **settings: str) -> Iterator[Running]:
+    """Start a command that prints the line ``ready``; its log goes to a file, as an operator's would.
+
+    ``settings`` are the service's, by the names of its environment variables.
+    """
+    with tempfile.TemporaryDirectory(prefix="limner-benchmark-") as folder:
+        data_dir = data_dir or Path(folder) / "data"
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("LIMNER_")}
+        environment |= {"LIMNER_DATA_DIR": str(data_dir), **settings}
+        log = Path(folder, "log")
+        with log.open("w") as file, subprocess.Popen(command, env=environment, stdout=-1, stderr=file) as process:
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline().decode()
+                match = re.fullmatch(r"ready grpc=(\S+) http=(\S+)", line.strip())
+                if match is None:
+                    raise RuntimeError(f"{command} did not start: {line!r}\n{log.read_text()}")
+                yield Running(data_dir, match[1], match[2], psutil.Process(process.pid))
+            finally:
+                process.terminate()
+
+
+def main() -> None:
+    settings = Settings.read()
+    with logging_to_stderr(settings.log_level):
+        asyncio.run(serve(sys.argv[1], settings))
+
+
+if __name__ == "__main__":
+    main()
