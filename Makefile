@@ -4,23 +4,31 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := --quiet --disable-pip-version-check --no-input
 LOCK := requirements.lock
+
+# PyTorch has a build for each kind of device and is not in a lock: pip takes the one that fits this machine.
+TORCH := torch==2.13.0
+DIFFUSERS_VENV := .venv-diffusers
+DIFFUSERS_READY := $(DIFFUSERS_VENV)/.ready
+DIFFUSERS_LOCK := requirements-diffusers.lock
+
 # The commit whose contract must not be broken.
 AGAINST ?= HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check lint types imports proto proto-lint bench lock clean
+.PHONY: help setup demo run test test-diffusers check lint types imports proto proto-lint bench lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## Make the virtual environment with all that running and testing need
 
 $(READY): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Limner needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Limner needs Python 3.11 or newer: set PYTHON" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install $(PIP) --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
 	$(BIN)/python tools/generate.py --imports-only
 	@touch $@
 
@@ -32,6 +40,17 @@ run: $(READY) ## Run the service until Ctrl-C, with a token and example calls
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
+
+test-diffusers: $(DIFFUSERS_READY) ## Run the tests that need PyTorch, in an environment of their own
+	@$(DIFFUSERS_VENV)/bin/python -m pytest tests/diffusers
+
+$(DIFFUSERS_READY): $(LOCK) $(DIFFUSERS_LOCK) pyproject.toml
+	$(PYTHON) -m venv $(DIFFUSERS_VENV)
+	$(DIFFUSERS_VENV)/bin/python -m pip install $(PIP) $(TORCH)
+	$(DIFFUSERS_VENV)/bin/python -m pip install $(PIP) --no-deps --require-hashes \
+	  --requirement $(LOCK) --requirement $(DIFFUSERS_LOCK)
+	$(DIFFUSERS_VENV)/bin/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 check: lint types imports proto-lint test ## Run all linters and the tests
 
@@ -57,9 +76,11 @@ proto-lint: $(READY) ## Check the contract: its style, and that it breaks no cli
 bench: $(READY) ## Measure, side by side in one run
 	@$(BIN)/python -m benchmarks
 
-lock: ## Write the lock file anew
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --all-extras --group dev --output-file $(LOCK) pyproject.toml
+UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: ## Write the lock files anew
+	$(UV_LOCK) --extra postgres --extra upscale --group dev --output-file $(LOCK) pyproject.toml
+	$(UV_LOCK) --extra diffusers --constraint $(LOCK) --output-file $(DIFFUSERS_LOCK) pyproject.toml
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIFFUSERS_VENV) out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

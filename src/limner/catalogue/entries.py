@@ -1,6 +1,8 @@
 """What stands in the catalogue file."""
 
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,12 +10,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from limner.domain import limits
 from limner.domain.image import OutputFormat
 from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, Operation
 
 ADAPTERS: Final = ("sketch", "realesrgan", "openai", "fal", "google", "diffusers")
 
 _MAX_FILE_BYTES: Final = 1024 * 1024
+_MAX_TIMEOUT_S: Final = 3600
+_MAX_FACTOR: Final = 16
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 
 
 class CatalogueError(Exception):
@@ -46,23 +52,26 @@ class Entry:
         return self.upstream_model or self.id
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """Return what stands in the file; raise ``CatalogueError`` with everything that is wrong with it."""
+def read_entries(path: Path) -> tuple[list[Entry], list[str]]:
+    """Return the entries of the file that can be right, and a line for everything that is wrong with the others.
+
+    Raises ``CatalogueError`` when it holds no entries at all.
+    """
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise CatalogueError([f"{path} is too large"])
-        tables = tomllib.loads(path.read_text()).get("models", [])
+        document = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CatalogueError([f"{path}: {error}"]) from error
-    if not isinstance(tables, list) or not tables:
+    tables = document.pop("models", None)
+    if not isinstance(tables, list) or not tables or not all(isinstance(each, dict) for each in tables):
         raise CatalogueError([f"{path}: there is no [[models]]"])
-    faults = [
-        f"{path}: {_name(table, number)}: {fault}" for number, table in enumerate(tables, 1) for fault in _faults(table)
-    ]
-    faults += [f"{path}: {fault}" for fault in _faults_between(tables)]
-    if faults:
-        raise CatalogueError(faults)
-    return [_entry(table) for table in tables]
+    wrong = [list(_faults(table)) for table in tables]
+    faults = [f"there is no setting {name}" for name in document]
+    faults += [f"{_name(tables[at], at + 1)}: {fault}" for at, found in enumerate(wrong) for fault in found]
+    faults += _faults_between(tables)
+    entries = [_entry(table) for table, found in zip(tables, wrong, strict=True) if not found]
+    return entries, faults
 
 
 def _name(table: Mapping[str, Any], number: int) -> str:
@@ -81,16 +90,44 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
+def _variable(value: Any) -> str:
+    # What stands here is shown when the variable is missing, so nothing may that could be the key itself.
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        raise ValueError("must be the name of an environment variable in capitals, never the key itself")
+    return value
+
+
+def _identifier(value: Any) -> str:
+    if len(_text(value)) > limits.MAX_IDENTIFIER_CHARS:
+        raise ValueError(f"must have at most {limits.MAX_IDENTIFIER_CHARS} characters")
+    return str(value)
+
+
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError("must be a whole number")
     return value
 
 
+def _up_to(most: int, least: int = 1) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if not least <= _whole(value) <= most:
+            raise ValueError(f"must be {least} to {most}")
+        return int(value)
+
+    return read
+
+
 def _truth(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
     return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_TIMEOUT_S:
+        raise ValueError(f"must be a number of seconds, at most {_MAX_TIMEOUT_S}")
+    return float(value)
 
 
 def _price(value: Any) -> Decimal:
@@ -100,7 +137,7 @@ def _price(value: Any) -> Decimal:
 
 
 def _date(value: Any) -> date:
-    if not isinstance(value, date):
+    if type(value) is not date:  # a time of day is a date, too, and can't be compared with one
         raise ValueError("must be a date, such as 2026-12-31")
     return value
 
@@ -126,19 +163,36 @@ def _formats(value: Any) -> tuple[OutputFormat, ...]:
 def _factors(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("must be a list of whole numbers")
-    return tuple(_whole(each) for each in value)
+    return tuple(_up_to(_MAX_FACTOR, least=2)(each) for each in value)
 
 
-def _anything(value: Any) -> Any:
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1000:
+        raise ValueError("must be a number from 0 to 1000")
+    return float(value)
+
+
+def _among_one(allowed: Sequence[str]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+def _arguments(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or any(not isinstance(each, str | int | float | bool) for each in value.values()):
+        raise ValueError("must be a table of texts and numbers")
     return value
 
 
 _FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "id": _text,
+    "id": _identifier,
     "adapter": _text,
     "upstream_model": _text,
     "base_url": _text,
-    "api_key_env": _text,
+    "api_key_env": _variable,
     "result_hosts": _texts,
     "fallback": _texts,
 }
@@ -147,10 +201,10 @@ _OVERRIDES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "operations": _operations,
     "aspect_ratios": _among([*ASPECT_RATIOS, AUTO_ASPECT_RATIO]),
     "output_formats": _formats,
-    "max_images": _whole,
-    "max_input_images": _whole,
+    "max_images": _up_to(limits.MAX_IMAGES_PER_TASK),
+    "max_input_images": _up_to(limits.MAX_INPUT_IMAGES),
     "upscale_factors": _factors,
-    "max_prompt_chars": _whole,
+    "max_prompt_chars": _up_to(limits.MAX_PROMPT_CHARS),
     "seeds": _truth,
     "price_usd": _price,
     "retires": _date,
@@ -158,15 +212,30 @@ _OVERRIDES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "max_waiting": _whole,
 }
 _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
-    "openai": {"dialect": _text, "images_per_call": _whole, "quality": _text, "previews": _whole},
+    "openai": {
+        "dialect": _text,
+        "images_per_call": _whole,
+        "quality": _text,
+        "previews": _whole,
+        "timeout_s": _seconds,
+    },
+    "fal": {"timeout_s": _seconds},
+    "google": {"timeout_s": _seconds},
     "diffusers": {
         "device": _text,
-        "dtype": _text,
-        "steps": _whole,
-        "guidance": _anything,
-        "max_batch": _whole,
+        "dtype": _among_one(("float32", "float16", "bfloat16")),
         "variant": _text,
+        "steps": _up_to(1000),
+        "guidance": _number,
+        "strength": _number,
+        "negative_prompt": _text,
+        "arguments": _arguments,
+        "max_batch": _up_to(64),
+        "pixels": _up_to(limits.MAX_PIXELS),
+        "multiple": _up_to(1024),
+        "upscale_factor": _up_to(_MAX_FACTOR),
         "download": _truth,
+        "pickles": _truth,
     },
 }
 
@@ -193,13 +262,12 @@ def _all_options() -> set[str]:
 
 
 def _faults_between(tables: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    ids = [table.get("id") for table in tables]
-    yield from sorted(
-        f"two models are called {name}" for name in {each for each in ids if each and ids.count(each) > 1}
-    )
+    ids = Counter(str(table["id"]) for table in tables if table.get("id"))
+    yield from (f"{count} models are called {name}" for name, count in ids.items() if count > 1)
     for table in tables:
-        for other in table.get("fallback") or ():
-            if other not in ids or other == table.get("id"):
+        fallback = table.get("fallback")
+        for other in fallback if isinstance(fallback, list) else ():
+            if str(other) not in ids or other == table.get("id"):
                 yield f"{table.get('id')}: its fallback {other} is no other model of this file"
 
 

@@ -1,20 +1,20 @@
 """Models from entries. A vendor's room is imported when the catalogue has a model of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from limner.catalogue.entries import CatalogueError, Entry
-from limner.domain.model import ModelCapabilities
 from limner.models.realesrgan import RealEsrganModel, UpscalerProcess, realesrgan_capabilities
 from limner.models.realesrgan.catalogue import NETWORKS
 from limner.models.sketch import SketchModel, sketch_capabilities
 from limner.service.ports import ImageModel
 
 if TYPE_CHECKING:
+    from limner.models.diffusers import Device
     from limner.models.fal import FalAccount
     from limner.models.google.tokens import VertexTokens
-    from limner.models.http import Breakers, HttpClient
+    from limner.models.http import Breakers, HttpClient, Timeouts
 
 
 class ModelFactory:
@@ -26,7 +26,8 @@ class ModelFactory:
         self._client: HttpClient | None = None
         self._breakers: Breakers | None = None
         self._tokens: VertexTokens | None = None
-        self._accounts: dict[tuple[str, str, tuple[str, ...]], FalAccount] = {}
+        self._devices: dict[str, Device] = {}
+        self._accounts: dict[tuple[object, ...], FalAccount] = {}
 
     def make(self, entry: Entry) -> ImageModel:
         """Return the model of an entry; raise ``CatalogueError`` when the adapter finds it wrong."""
@@ -66,13 +67,13 @@ class ModelFactory:
         return self._environment.get(variable, "") if variable else ""
 
     def _sketch(self, entry: Entry) -> ImageModel:
-        return SketchModel(capabilities=overridden(sketch_capabilities(entry.id), entry.overrides))
+        return SketchModel(capabilities=sketch_capabilities(entry.id).overridden(entry.overrides))
 
     def _realesrgan(self, entry: Entry) -> ImageModel:
         if entry.upstream not in NETWORKS:
             raise ValueError(f"upstream_model must be one of {', '.join(NETWORKS)}")
         self._upscaler = self._upscaler or UpscalerProcess()
-        capabilities = overridden(realesrgan_capabilities(entry.upstream, entry.id), entry.overrides)
+        capabilities = realesrgan_capabilities(entry.upstream, entry.id).overridden(entry.overrides)
         return RealEsrganModel(entry.upstream, self._upscaler, capabilities=capabilities)
 
     def _openai(self, entry: Entry) -> ImageModel:
@@ -80,7 +81,9 @@ class ModelFactory:
 
         hosted = not entry.base_url
         variable = entry.api_key_env or (API_KEY_ENV if hosted else "")
-        overrides = dict(entry.overrides)
+        overrides, options = dict(entry.overrides), dict(entry.options)
+        if timeout_s := options.pop("timeout_s", None):
+            options["timeouts"] = _timeouts(timeout_s)
         return openai_model(
             model_id=entry.id,
             client=self._http(),
@@ -93,7 +96,7 @@ class ModelFactory:
             price_usd=overrides.pop("price_usd", None),
             result_hosts=entry.result_hosts,
             overrides=overrides,
-            **entry.options,
+            **options,
         )
 
     def _fal(self, entry: Entry) -> ImageModel:
@@ -102,15 +105,16 @@ class ModelFactory:
         facts = find_facts(entry.upstream)
         if facts is None:
             raise ValueError(f"fal's model {entry.upstream} is not known to Limner")
-        capabilities = overridden(facts.capabilities(entry.id), entry.overrides)
+        capabilities = facts.capabilities(entry.id).overridden(entry.overrides)
         breaker = self.breakers.of("fal", entry.id)
         return FalModel(facts, self._fal_account(entry), capabilities=capabilities, breaker=breaker)
 
     def _fal_account(self, entry: Entry) -> "FalAccount":
-        from limner.models.fal import BASE_URL, KEY_VARIABLE, FalAccount
+        from limner.models.fal import BASE_URL, KEY_VARIABLE, FalAccount, Patience
 
         variable, base_url = entry.api_key_env or KEY_VARIABLE, entry.base_url or BASE_URL
-        name = (variable, base_url, entry.result_hosts)
+        timeout_s = entry.options.get("timeout_s")
+        name = (variable, base_url, entry.result_hosts, timeout_s)
         if name not in self._accounts:
             self._accounts[name] = FalAccount(
                 self._http(),
@@ -118,6 +122,7 @@ class ModelFactory:
                 base_url=base_url,
                 result_hosts=entry.result_hosts,
                 key_variable=variable,
+                patience=Patience(job_s=timeout_s) if timeout_s else None,
             )
         return self._accounts[name]
 
@@ -129,8 +134,9 @@ class ModelFactory:
         set_variables = [name for name in API_KEY_VARIABLES if self._key(name)]
         variable = entry.api_key_env or ([*set_variables, API_KEY_VARIABLES[0]][0] if not entry.base_url else "")
         self._tokens = self._tokens or VertexTokens()
+        timeout_s = entry.options.get("timeout_s")
         return GeminiModel(
-            capabilities=overridden(gemini_capabilities(entry.upstream, entry.id), entry.overrides),
+            capabilities=gemini_capabilities(entry.upstream, entry.id).overridden(entry.overrides),
             upstream_model=entry.upstream,
             client=self._http(),
             breaker=self.breakers.of("google", entry.id),
@@ -138,18 +144,24 @@ class ModelFactory:
             api_key=self._key(variable),
             api_key_env=variable or API_KEY_VARIABLES[0],
             tokens=self._tokens,
+            timeouts=_timeouts(timeout_s) if timeout_s else None,
         )
 
     def _diffusers(self, entry: Entry) -> ImageModel:
-        raise ValueError("the adapter diffusers is not wired up yet")
+        from limner.models.diffusers import Device, DiffusersModel, DiffusersOptions
+
+        options = dict(entry.options)
+        name = options.pop("device", "")
+        device = self._devices.setdefault(name, Device(name))
+        known = {each.name for each in fields(DiffusersOptions)}
+        options |= {name: value for name, value in entry.overrides.items() if name in known}
+        further = {name: value for name, value in entry.overrides.items() if name not in known}
+        model = DiffusersModel(entry.id, entry.upstream, device, DiffusersOptions(**options))
+        model.capabilities = model.capabilities.overridden(further)
+        return model
 
 
-def overridden(capabilities: ModelCapabilities, overrides: Mapping[str, Any]) -> ModelCapabilities:
-    """Return the capabilities with the file's lines in place of what is known.
+def _timeouts(total_s: float) -> "Timeouts":
+    from limner.models.http import Timeouts
 
-    Raises ``ValueError`` for operations that the model hasn't got.
-    """
-    unable = set(overrides.get("operations", ())) - set(capabilities.operations)
-    if unable:
-        raise ValueError(f"the model can't {', '.join(sorted(unable))}")
-    return replace(capabilities, **overrides)
+    return Timeouts(connect_s=min(Timeouts().connect_s, total_s), first_byte_s=total_s, total_s=total_s)

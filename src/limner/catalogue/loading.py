@@ -36,19 +36,21 @@ class LoadedModels:
 
 def load_models(path: Path | None, environment: Mapping[str, str] = os.environ) -> LoadedModels:
     """Return the models of the file, or for ``None`` the usual ones; raise ``CatalogueError`` with all faults."""
-    today = datetime.now(UTC).date()
-    entries = [*EMBEDDED, *hosted_entries(environment, today)] if path is None else read_entries(path)
+    entries, faults = _usual_entries(environment) if path is None else read_entries(path)
     factory = ModelFactory(environment)
     models: dict[str, ImageModel] = {}
-    faults: list[str] = []
     for entry in entries:
         try:
             models[entry.id] = factory.make(entry)
         except CatalogueError as error:
             faults += error.faults
     if faults:
-        raise CatalogueError(faults)
+        raise CatalogueError([f"{path}: {fault}" if path else fault for fault in faults])
     return LoadedModels(list(_with_fallbacks(entries, models)), factory)
+
+
+def _usual_entries(environment: Mapping[str, str]) -> tuple[list[Entry], list[str]]:
+    return [*EMBEDDED, *hosted_entries(environment, datetime.now(UTC).date())], []
 
 
 def hosted_entries(environment: Mapping[str, str], today: date) -> Iterator[Entry]:

@@ -1,9 +1,10 @@
 """What a model can do, and whether a task fits it."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any, Self
 
 from limner.domain import limits
 from limner.domain.errors import FieldViolation
@@ -55,6 +56,19 @@ class ModelCapabilities:
             yield FieldViolation("seed", f"{self.id} has no seeds")
         if isinstance(task, EditTask) and len(task.image_ids) > self.max_input_images:
             yield FieldViolation("imageIds", f"{self.id} takes at most {self.max_input_images} images")
+
+    def overridden(self, overrides: Mapping[str, Any]) -> Self:
+        """Return the entry with an operator's words, by field, in place of what is known.
+
+        Raises ``ValueError`` for operations, aspect ratios, factors or seeds that the model hasn't got.
+        """
+        for name in ("operations", "aspect_ratios", "upscale_factors"):
+            known = getattr(self, name)
+            if lacking := [each for each in overrides.get(name, ()) if each not in known]:
+                raise ValueError(f"{name}: the model has {_listed(known) or 'none'}, not {_listed(lacking)}")
+        if overrides.get("seeds") and not self.seeds:
+            raise ValueError("seeds: the model has none")
+        return replace(self, **overrides)
 
     def _ratios_for(self, task: Task) -> tuple[str, ...]:
         if isinstance(task, EditTask):
