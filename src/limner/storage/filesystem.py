@@ -1,6 +1,7 @@
 """Pictures as files in a folder: the embedded default.
 
-``incoming/<key>-...`` is being written; what a crash leaves there is removed later.
+A file being written has no name, so a crash leaves nothing of it. Where the file system knows no such files,
+it is in ``incoming``, and what a crash leaves there is removed later.
 ``<last two digits>/<key>`` is whole and durable. (The first digits of a key are a time, alike for days.)
 """
 
@@ -10,8 +11,8 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,10 @@ from limner.storage.threads import StorageThreads
 _SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _INCOMING: Final = "incoming"
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_NAMELESS: Final = os.O_WRONLY | getattr(os, "O_TMPFILE", 0) | os.O_DSYNC | os.O_CLOEXEC
+"""Only Linux has ``O_TMPFILE``; without it the call fails, as a folder cannot be opened for writing."""
+_NO_FOLDER: Final = -1
+"""For paths that are absolute. Without any descriptor ``os.link`` makes a call that never follows ``/proc`` links."""
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABANDONED_AFTER_S: Final = 3600.0
@@ -34,17 +39,19 @@ _ABANDONED_AFTER_S: Final = 3600.0
 class FileBlobStore:
     """A ``BlobStore`` in a folder, which must exist and may be shared by processes.
 
-    A put is: write and sync a temporary file, link it to its name (which never overwrites), sync the folder.
+    A put is: write and sync a file without a name, link it to its name (which never overwrites), sync the folder.
+    Each system call may wait for the interpreter's lock afterwards, so there are few of them.
     Syncs at the same time share a commit of the file system's journal, so more ``writers`` help on a slow disk;
-    on a fast one they only quarrel over the interpreter's lock. The file system needs hard links.
+    on a fast one they only quarrel over that lock. The file system needs hard links.
     """
 
     def __init__(self, root: Path, *, writers: int = 4, readers: int = 4, timeout_s: float = 60.0) -> None:
-        self._root = str(root)
+        self._root = str(root.absolute())
         self._writers = StorageThreads("file-writer", threads=writers, timeout_s=timeout_s)
         self._readers = StorageThreads("file-reader", threads=readers, timeout_s=timeout_s)
         self._run_token = secrets.token_hex(8)
         self._temporaries = itertools.count()
+        self._knows_nameless = False
         self._prepared = False
         self._preparing = threading.Lock()
 
@@ -111,19 +118,16 @@ class FileBlobStore:
     def _put(self, key: str, data: bytes) -> None:
         with self._translated():
             self._prepare()
-            temporary = self._write_temporary(key, data)
-            try:
-                while not self._link(temporary, key, data):
+            with self._written(data) as file:
+                while not self._link(file, key, data):
                     pass
-            finally:
-                Path(temporary).unlink()
             # Also when another put made the link: it may not have come to its own sync yet.
             _sync_folder(self._shard(key))
 
-    def _link(self, temporary: str, key: str, data: bytes) -> bool:
+    def _link(self, file: str, key: str, data: bytes) -> bool:
         """Give the file its name; false when it was taken, but free again before one could look."""
         try:
-            os.link(temporary, self._path(key))
+            _link_file(file, self._path(key))
         except FileExistsError:
             try:
                 kept = self._read(key)
@@ -159,13 +163,7 @@ class FileBlobStore:
     def _check(self) -> None:
         with self._translated():
             self._prepare()
-            temporary = self._write_temporary("check", b"check")
-            linked = f"{temporary}-linked"
-            try:
-                os.link(temporary, linked)
-                Path(linked).unlink()
-            finally:
-                Path(temporary).unlink()
+            self._try_link(self._written)
 
     def _sweep(self, older_than_s: float) -> int:
         with self._translated():
@@ -183,6 +181,7 @@ class FileBlobStore:
                 Path(self._root, name).mkdir(mode=0o700, exist_ok=True)
             _sync_folder(self._root)
             self._remove_abandoned(_ABANDONED_AFTER_S)
+            self._knows_nameless = self._can_link_nameless()
             self._prepared = True
 
     def _remove_abandoned(self, older_than_s: float) -> int:
@@ -195,18 +194,49 @@ class FileBlobStore:
                         removed += 1
         return removed
 
-    def _write_temporary(self, key: str, data: bytes) -> str:
-        path = f"{self._root}/{_INCOMING}/{key}-{self._run_token}-{next(self._temporaries)}"
-        descriptor = os.open(path, _CREATE, 0o600)
+    def _can_link_nameless(self) -> bool:
+        """Tell whether the way without names works here: not everywhere does the file system know it, or is /proc."""
+        try:
+            self._try_link(self._nameless)
+        except OSError:
+            return False  # whatever it was: when it stops the other way too, that one will say so
+        return True
+
+    def _try_link(self, write: Callable[[bytes], AbstractContextManager[str]]) -> None:
+        linked = self._temporary_path()
+        with write(b"check") as file:
+            _link_file(file, linked)
+            Path(linked).unlink()
+
+    def _written(self, data: bytes) -> AbstractContextManager[str]:
+        """Write a file, whole and synced, that goes away unless it is linked from the path in question."""
+        return self._nameless(data) if self._knows_nameless else self._named(data)
+
+    @contextmanager
+    def _nameless(self, data: bytes) -> Iterator[str]:
+        descriptor = os.open(f"{self._root}/{_INCOMING}", _CREATE_NAMELESS, 0o600)
         try:
             _write_all(descriptor, data)
-            os.fsync(descriptor)
-        except BaseException:
-            Path(path).unlink()
-            raise
+            yield f"/proc/self/fd/{descriptor}"
         finally:
             os.close(descriptor)
-        return path
+
+    @contextmanager
+    def _named(self, data: bytes) -> Iterator[str]:
+        path = self._temporary_path()
+        descriptor = os.open(path, _CREATE, 0o600)
+        try:
+            try:
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            yield path
+        finally:
+            Path(path).unlink()
+
+    def _temporary_path(self) -> str:
+        return f"{self._root}/{_INCOMING}/{self._run_token}-{next(self._temporaries)}"
 
     def _shard(self, key: str) -> str:
         return f"{self._root}/{key[-2:]}"
@@ -275,6 +305,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])
+
+
+def _link_file(path: str, link: str) -> None:
+    os.link(path, link, src_dir_fd=_NO_FOLDER, follow_symlinks=True)
 
 
 def _sync_folder(path: str) -> None:
