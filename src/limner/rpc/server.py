@@ -9,8 +9,8 @@ from imageservice.v1 import image_service_pb2, image_service_pb2_grpc
 from limner.domain import limits
 from limner.rpc.interceptors.access_log import AccessLogLayer
 from limner.rpc.interceptors.authorisation import AuthorisationLayer
-from limner.rpc.interceptors.decoding import LenientDecoding
 from limner.rpc.interceptors.errors import ErrorLayer
+from limner.rpc.interceptors.layer import Layers
 from limner.rpc.reflection import add_reflection
 from limner.rpc.servicer import ImageServicer
 from limner.service.ports import TokenVerifier
@@ -32,8 +32,8 @@ class RpcServer:
     """Answers calls on one or more addresses until it is stopped."""
 
     def __init__(self, servicer: ImageServicer, verifier: TokenVerifier) -> None:
-        layers = [LenientDecoding(), AccessLogLayer(), ErrorLayer(), AuthorisationLayer(verifier)]
-        self._server = aio.server(interceptors=layers, options=_OPTIONS)
+        layers = Layers([AccessLogLayer(), ErrorLayer(), AuthorisationLayer(verifier)])
+        self._server = aio.server(interceptors=[layers], options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

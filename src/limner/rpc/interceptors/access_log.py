@@ -4,53 +4,48 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 from grpc import aio
 
-from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin, current_call
-from limner.rpc.interceptors.layer import Layer
+from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin
+from limner.rpc.interceptors.layer import Answer
 
 log = logging.getLogger(__name__)
 
 _ACCEPTABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-class AccessLogLayer(Layer):
+class AccessLogLayer:
     """The outermost layer. Takes the caller's ``x-request-id`` when there is one, and answers it."""
 
-    @asynccontextmanager
-    async def around(self, request: Any, context: Context, method: str) -> AsyncIterator[None]:
-        """Time the call and log how it ended: never its prompt, never its token."""
-        call = Call(_request_id(context))
-        call.headers.append((REQUEST_ID_KEY, call.request_id))
-        begin(call)
-        started = time.perf_counter()
-        ended = "CANCELLED"
-        try:
-            yield
-            ended = "OK"
-        except aio.AbortError:
-            ended = grpc.StatusCode(context.code()).name if context.code() else "ABORTED"
-            raise
-        finally:
-            if log.isEnabledFor(logging.INFO):
-                log.info(
-                    "call",
-                    extra={
-                        "method": method,
-                        "code": ended,
-                        "ms": round((time.perf_counter() - started) * 1000, 3),
-                        "user": call.caller.user_id if call.caller else None,
-                    },
-                )
+    def around(self, answer: Answer, method: str) -> Answer:
+        """Time each call and log how it ended: never its prompt, never its token."""
 
-    async def before_answer(self, context: Context) -> None:
-        """Send the headers that were collected, the request's id among them."""
-        await context.send_initial_metadata(current_call().headers)
+        async def logged(request: Any, context: Context) -> Any:
+            call = Call(_request_id(context))
+            call.headers.append((REQUEST_ID_KEY, call.request_id))
+            begin(call)
+            started = time.perf_counter()
+            ended = "CANCELLED"
+            try:
+                message = await answer(request, context)
+                ended = "OK"
+                return message
+            except aio.AbortError:
+                ended = grpc.StatusCode(context.code()).name if context.code() else "ABORTED"
+                raise
+            finally:
+                _log(call, method, ended, time.perf_counter() - started)
+
+        return logged
+
+
+def _log(call: Call, method: str, ended: str, took_s: float) -> None:
+    if log.isEnabledFor(logging.INFO):
+        user = call.caller.user_id if call.caller else None
+        log.info("call", extra={"method": method, "code": ended, "ms": round(took_s * 1000, 3), "user": user})
 
 
 def _request_id(context: Context) -> str:

@@ -1,7 +1,5 @@
 """Decides who calls and whether they may, before a handler sees the request."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from limner.domain import limits
@@ -9,33 +7,36 @@ from limner.domain.errors import FieldViolation, InvalidFieldError, PermissionDe
 from limner.rpc.bearer import bearer_token
 from limner.rpc.call import Context, current_call, current_caller, header_values
 from limner.rpc.interceptors.decoding import Undecodable
-from limner.rpc.interceptors.layer import Layer
+from limner.rpc.interceptors.layer import Answer
 from limner.rpc.policies import POLICIES, Access
 from limner.service import policy
 from limner.service.ports import TokenVerifier
 
 
-class AuthorisationLayer(Layer):
+class AuthorisationLayer:
     """Checks the access token, and the membership in the workspace that the request names."""
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
 
-    @asynccontextmanager
-    async def around(self, request: Any, context: Context, method: str) -> AsyncIterator[None]:
-        """Let the call through, or raise why not."""
+    def around(self, answer: Answer, method: str) -> Answer:
+        """Let a call through, or raise why not."""
         access = POLICIES.get(method)
-        if access is None:
-            raise PermissionDeniedError
-        if access is not Access.OPEN:
-            caller = await self._verifier.verify(bearer_token(header_values(context, "authorization")))
-            current_call().caller = caller
-        if isinstance(request, Undecodable):
-            raise InvalidFieldError([FieldViolation("request", "can't be read: it is not a message of its type")])
-        if access is Access.MEMBER:
-            policy.require_member(current_caller(), request.workspace_id)
-            _check_workspace_id(request.workspace_id)
-        yield
+
+        async def authorised(request: Any, context: Context) -> Any:
+            if access is None:
+                raise PermissionDeniedError
+            if access is not Access.OPEN:
+                caller = await self._verifier.verify(bearer_token(header_values(context, "authorization")))
+                current_call().caller = caller
+            if isinstance(request, Undecodable):
+                raise InvalidFieldError([FieldViolation("request", "can't be read: it is not a message of its type")])
+            if access is Access.MEMBER:
+                policy.require_member(current_caller(), request.workspace_id)
+                _check_workspace_id(request.workspace_id)
+            return await answer(request, context)
+
+        return authorised
 
 
 def _check_workspace_id(workspace_id: str) -> None:

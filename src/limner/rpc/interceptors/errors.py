@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -12,27 +10,30 @@ from grpc import aio
 
 from limner.domain.errors import InternalError, LimnerError
 from limner.rpc.call import REQUEST_ID_KEY, Context, current_call
-from limner.rpc.interceptors.layer import Layer
+from limner.rpc.interceptors.layer import Answer
 from limner.rpc.status import CODES, DETAILS_KEY, status_of
 
 log = logging.getLogger(__name__)
 
 
-class ErrorLayer(Layer):
+class ErrorLayer:
     """Answers our own errors by the table in ``status.py``, and any other as INTERNAL with the request's id."""
 
-    @asynccontextmanager
-    async def around(self, request: Any, context: Context, method: str) -> AsyncIterator[None]:
-        """Abort the call with the status of what was raised."""
-        try:
-            yield
-        except (aio.AbortError, asyncio.CancelledError):
-            raise
-        except LimnerError as error:
-            await _abort(context, error)
-        except Exception:
-            log.exception("a call failed", extra={"method": method})
-            await _abort(context, InternalError())
+    def around(self, answer: Answer, method: str) -> Answer:
+        """Abort a call with the status of what was raised."""
+
+        async def answered(request: Any, context: Context) -> Any:
+            try:
+                return await answer(request, context)
+            except (aio.BaseError, asyncio.CancelledError):  # gRPC's own: it was aborted, or nobody is there any more
+                raise
+            except LimnerError as error:
+                await _abort(context, error)
+            except Exception:
+                log.exception("a call failed", extra={"method": method})
+                await _abort(context, InternalError())
+
+        return answered
 
 
 async def _abort(context: Context, error: LimnerError) -> None:

@@ -1,44 +1,88 @@
-"""What the interceptors share: one context manager around a call, whether it answers once or streams."""
+"""How the layers come around a handler: once per method, and alike for calls with one answer and with many."""
 
-import abc
 import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Final, Protocol, TypeAlias
 
-from grpc_interceptor.server import AsyncServerInterceptor
+import grpc
+from grpc import aio
 
-from limner.rpc.call import Context
+from limner.rpc.call import Context, current_call
+from limner.rpc.interceptors.decoding import lenient
+
+Handler: TypeAlias = Any
+"""A ``grpc.RpcMethodHandler``, which is a named tuple though its stub does not say so."""
+
+Answer: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+"""Answers a request: returns the message, or writes the messages of a stream to the context."""
+
+_KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
-class Layer(AsyncServerInterceptor, abc.ABC):
-    """An interceptor that is written once, as ``around``, for calls with one answer and with many."""
+class Layer(Protocol):
+    """What every call passes on its way to the handler, and again on its way back."""
 
-    @abc.abstractmethod
-    def around(self, request: Any, context: Context, method: str) -> AbstractAsyncContextManager[None]:
-        """Return what to do before the call and after it. ``method`` is its full name, ``/package.Service/Call``."""
+    def around(self, answer: Answer, method: str) -> Answer:
+        """Return what passes calls on to ``answer``. ``method`` is its full name, ``/package.Service/Call``."""
 
-    async def before_answer(self, context: Context) -> None:
-        """Do what must come before the first message of the answer; by default nothing."""
 
-    async def intercept(
-        self, method: Callable[..., Any], request_or_iterator: Any, context: Context, method_name: str
-    ) -> Any:
-        """Answer the call within ``around``."""
-        if inspect.isasyncgenfunction(method):
-            return self._stream(method, request_or_iterator, context, method_name)
-        async with self.around(request_or_iterator, context, method_name):
-            answer = await method(request_or_iterator, context)
-            await self.before_answer(context)
-            return answer
+class Layers(aio.ServerInterceptor):
+    """Puts the layers, which are given from the outside in, around each method's handler when it is first called."""
 
-    async def _stream(
-        self, method: Callable[..., AsyncIterator[Any]], request: Any, context: Context, method_name: str
-    ) -> AsyncIterator[Any]:
-        async with self.around(request, context, method_name):
-            begun = False
-            async for answer in method(request, context):
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
+        self._handlers: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Return the handler within the layers, or None where there is no such method."""
+        method = handler_call_details.method
+        if method not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._handlers[method] = self._around(handler, method)
+        return self._handlers[method]
+
+    def _around(self, handler: Handler, method: str) -> Handler:
+        kind = next(kind for kind in _KINDS if getattr(handler, kind))
+        answer = _answer(getattr(handler, kind), streams=handler.response_streaming)
+        for layer in reversed(self._layers):
+            answer = layer.around(answer, method)
+        decode = handler.request_deserializer
+        if decode and not handler.request_streaming:
+            decode = lenient(decode)
+        return handler._replace(**{kind: answer, "request_deserializer": decode})
+
+
+def _answer(method: Callable[..., Any], *, streams: bool) -> Answer:
+    if inspect.isasyncgenfunction(method):
+        return _written(method)
+    # A stream that is no generator writes its messages by itself.
+    return method if streams else _returned(method)
+
+
+def _returned(method: Answer) -> Answer:
+    async def answer(request: Any, context: Context) -> Any:
+        message = await method(request, context)
+        await context.send_initial_metadata(current_call().headers)
+        return message
+
+    return answer
+
+
+def _written(method: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Answer:
+    async def answer(request: Any, context: Context) -> None:
+        begun = False
+        async with aclosing(method(request, context)) as messages:
+            async for message in messages:
                 if not begun:
-                    await self.before_answer(context)
+                    await context.send_initial_metadata(current_call().headers)
                     begun = True
-                yield answer
+                await context.write(message)
+
+    return answer
