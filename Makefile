@@ -52,6 +52,9 @@ $(DIFFUSERS_READY): $(LOCK) $(DIFFUSERS_LOCK) pyproject.toml
 	$(DIFFUSERS_VENV)/bin/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+crash: $(READY) ## Kill the service at 200 random times under load, and try all orders of events
+	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest tests/purchase
+
 check: lint types imports proto-lint test ## Run all linters and the tests
 
 lint: $(READY) ## Check style
@@ -83,4 +86,4 @@ lock: ## Write the lock files anew
 	$(UV_LOCK) --extra diffusers --constraint $(LOCK) --output-file $(DIFFUSERS_LOCK) pyproject.toml
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(DIFFUSERS_VENV) out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIFFUSERS_VENV) .bench out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

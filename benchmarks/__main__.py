@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 from benchmarks.report import measured, table
 
-MEASUREMENTS = ("calls", "in_flight", "start", "download", "listing", "persistence", "sketch", "upscale")
+MEASUREMENTS = ("calls", "in_flight", "start", "download", "listing", "persistence", "sketch", "upscale", "providers")
 
 
 def main() -> None:

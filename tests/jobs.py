@@ -1,6 +1,6 @@
 """Orders for models, and a job that keeps what it is told."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -92,6 +92,9 @@ class StoredPicture:
 
     async def read(self) -> bytes:
         return self.data
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield await self.read()
 
 
 def generate_order(prompt: str = "a cat", *, ratio: str = "1:1", count: int = 1, seed: int = 7) -> Order:

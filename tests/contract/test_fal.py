@@ -332,7 +332,10 @@ async def test_one_bad_call_does_not_take_the_others_along(
 @pytest.mark.parametrize(
     ("faults", "error", "outcome"),
     [
-        (("429=long", "drop", "refused"), ContentRejectedError, None),
+        (("429=long", "drop", "refused"), ProviderUnavailableError, "unknown"),
+        (("429=long", "401", "refused"), ContentRejectedError, None),
+        (("429=long", "400", "401"), ProviderMisconfiguredError, "not_bought"),
+        (("400", "429=long", "400"), OverloadedError, None),
         (("429=long", "401", "drop"), ProviderUnavailableError, "unknown"),
         (("crash", "crash", "crash"), ProviderUnavailableError, "not_bought"),
     ],

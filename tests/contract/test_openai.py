@@ -413,6 +413,18 @@ async def test_input_that_can_not_be_read_voids_the_purchase(provider: Provider)
     assert job.voided == len(job.submissions) == 1 and provider.fake.recorder.arrivals == []
 
 
+async def test_input_that_is_lost_while_it_is_sent_voids_the_purchase(provider: Provider) -> None:
+    class LostPicture(StoredPicture):
+        async def stream(self) -> AsyncIterator[bytes]:
+            yield self.data[:500_000]
+            raise StorageUnavailableError
+
+    job = RecordingJob()
+    with pytest.raises(StorageUnavailableError):
+        await provider.run(edit_order(LostPicture(bytes(1_000_000))), job)
+    assert job.voided == len(job.submissions) == 1 and provider.fake.ledger.accepted == 0
+
+
 # Several pictures, some of them bad.
 
 
@@ -450,20 +462,21 @@ async def test_bad_call_takes_no_other_along(provider: Provider, fault: str, rea
 
 
 @pytest.mark.parametrize(
-    ("faults", "error"),
+    ("faults", "error", "outcome"),
     [
-        (("moderation", "crash", "bad-key"), ContentRejectedError),
-        (("bad-key", "crash", "rate-limit-final"), ProviderUnavailableError),
-        (("rate-limit-final", "bad-key"), ProviderMisconfiguredError),
+        (("moderation", "crash", "bad-key"), ProviderUnavailableError, "unknown"),
+        (("rate-limit-final", "moderation", "bad-key"), ContentRejectedError, "not_bought"),
+        (("rate-limit-final", "bad-key"), ProviderMisconfiguredError, "not_bought"),
     ],
 )
 @pytest.mark.parametrize("provider", ["openai"], indirect=True)
-async def test_when_all_is_lost_the_most_telling_reason_is_told(
-    provider: Provider, faults: tuple[str, ...], error: type[LimnerError]
+async def test_when_no_picture_is_made_the_gravest_error_is_told(
+    provider: Provider, faults: tuple[str, ...], error: type[LimnerError], outcome: str
 ) -> None:
     provider.fake.faults.plan(*faults)
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         await provider.run(generate_order(PROMPT, count=len(faults)), images_per_call=1)
+    assert raised.value.metadata["outcome"] == outcome
 
 
 # Addresses instead of base64.

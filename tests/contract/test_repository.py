@@ -785,7 +785,7 @@ class TestSweeping:
         assert set(found) == {stray, purged.id}
 
     async def test_images_come_by_ranges_of_ids(self, repository: SqlRepository) -> None:
-        images = [await uploaded(repository) for _ in range(4)]
+        images = [await uploaded(repository, id=image_id) for image_id in sorted(new_id() for _ in range(4))]
         await deleted(repository, images[2])
         found = await repository.images_between(images[0].id, images[3].id, 10)
         assert found == (images[1].id, images[3].id)

@@ -78,7 +78,7 @@ BUSY: Mapping[str, Callable[[], web.Response]] = {
     "retry-info-long": lambda: _quota("GenerateRequestsPerMinutePerProjectPerModel", 10, _retry_info("47.8s")),
     "none": lambda: _busy(),
     "retry-after": lambda: _busy(Retry_After="1"),
-    "date": lambda: _busy(Retry_After=wrong.in_seconds(1)),
+    "date": lambda: _busy(Retry_After=wrong.in_seconds(2)),
     "ms": lambda: _busy(retry_after_ms="40"),
     "list": lambda: error(429, "RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later.", as_list=True),
     "capacity": lambda: error(

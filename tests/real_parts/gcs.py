@@ -15,9 +15,9 @@ START_TIMEOUT_S = 20.0
 
 
 @contextmanager
-def fake_gcs(folder: Path) -> Iterator[str]:
+def fake_gcs(folder: Path, port: int = 0) -> Iterator[str]:
     """Run the server with its objects in ``folder``; yield what ``STORAGE_EMULATOR_HOST`` must be set to."""
-    port = _free_port()
+    port = port or _free_port()
     base_url = f"http://127.0.0.1:{port}"
     arguments = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", base_url]
     arguments += ["-backend", "filesystem", "-filesystem-root", str(folder), "-log-level", "error"]

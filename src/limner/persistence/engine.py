@@ -77,7 +77,10 @@ def _prepare_sqlite(engine: Engine, patience_s: float) -> None:
     def _make_private(*_: Any) -> None:
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            # Only a file that is new. To close one that this process has open already would end all of SQLite's locks
+            # on it (sqlite.org/howtocorrupt.html, 2.2): another process would take the log away from under us.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise sqlite3.OperationalError("unable to open database file") from error
 
@@ -85,7 +88,7 @@ def _prepare_sqlite(engine: Engine, patience_s: float) -> None:
     def _configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # else the driver begins transactions when it likes
         connection.execute(f"PRAGMA busy_timeout = {patience_s * 1000:.0f}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, patience_s)
         # In WAL, NORMAL may lose the last commits in a power cut; a paid generation must not be lost.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -97,6 +100,20 @@ def _prepare_sqlite(engine: Engine, patience_s: float) -> None:
             connection.exec_driver_sql("BEGIN")
         else:
             _begin_writing(connection, patience_s)
+
+
+def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
+    """Switch to the write-ahead log. While others switch a new file too, SQLite fails at once instead of waiting."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(WRITE_LOCK_INTERVAL_S)
+        else:
+            return
 
 
 def _begin_writing(connection: Connection, patience_s: float) -> None:

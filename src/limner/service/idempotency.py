@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Final
 
 from limner.domain.errors import FieldViolation, InvalidFieldError
+from limner.domain.task import Operation
 from limner.service.drafts import TaskDraft
 from limner.service.ports import Claim
 
@@ -33,6 +34,7 @@ def fingerprint(draft: TaskDraft) -> str:
     facts["prompt"] = draft.prompt.strip()
     facts["num_images"] = draft.num_images or 1
     facts["output_format"] = draft.output_format or "png"
+    facts["aspect_ratio"] = draft.aspect_ratio or ("auto" if draft.operation is Operation.EDIT else "1:1")
     facts = {name: value for name, value in facts.items() if value not in (None, "")}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

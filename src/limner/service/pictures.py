@@ -60,6 +60,7 @@ class Pictures:
         failpoints.reach("picture-received")
         if picture.index in self._images:
             return
+        self._missing.pop(picture.index, None)
         try:
             image, data = await self._image_of(picture)
         except InvalidPictureError as error:
@@ -67,62 +68,86 @@ class Pictures:
             reason = ProviderUnavailableError.reason
             self.miss(MissingPicture(index=picture.index, reason=reason, message="The model's picture is not usable."))
             return
-        self._images[picture.index] = await self._store(picture.index, image, data)
+        await self._store(picture.index, image, data)
 
     async def adopt(self) -> None:
         """Take over the pictures that another worker kept before it died."""
         for index in self.open_indexes:
             image_id = self._plan.image_ids[index]
-            spooled = await self._stores.spool.read(image_id)
-            data = spooled if spooled is not None else await self._stored(image_id)
-            if data is None:
-                continue
-            info = await self._stores.codec.verify(data)
-            self._images[index] = await self._described(index, data, info, self._seed_of(index))
-            if spooled is not None:
-                self._undelivered[index] = self._images[index]
+            if image := await self._facts(index, await self._stored(image_id)):
+                self._images[index] = image
+                await self._stores.spool.discard(image_id)
+            elif image := await self._facts(index, await self._stores.spool.read(image_id)):
+                self._images[index] = self._undelivered[index] = image
 
     async def deliver(self) -> None:
         """Bring what lies in the spool to the store. Raises ``StorageUnavailableError`` when it is still down."""
         for index, image in tuple(self._undelivered.items()):
             data = await self._stores.spool.read(image.id)
-            if data is not None:
-                await self._stores.blobs.put(image.id, data, image.format.content_type)
-                await self._stores.spool.discard(image.id)
+            if data is None or not await self._put(image, data) or await digest(data) != image.sha256:
+                await self._take_stored(index)
+            await self._stores.spool.discard(image.id)
             del self._undelivered[index]
 
-    async def forget(self, shown: frozenset[str]) -> None:
-        """Delete the bytes of those pictures that nobody will ever see."""
-        for image in self._images.values():
-            if image.id not in shown:
-                await self._stores.spool.discard(image.id)
-                await self._stores.blobs.delete(image.id)
+    async def forget(self) -> None:
+        """Delete the bytes of those pictures that nobody will ever see, since another worker ended the generation."""
+        for image_id in await self._stores.repository.unknown_images([image.id for image in self.images]):
+            await self._stores.spool.discard(image_id)
+            await self._stores.blobs.delete(image_id)
 
-    async def _store(self, index: int, image: Image, data: bytes) -> Image:
-        """Keep the bytes and return their facts: those of another worker's bytes, where these came first."""
+    async def _store(self, index: int, image: Image, data: bytes) -> None:
+        """Keep the bytes, in the spool when the store is down; other bytes that another worker stored come first."""
         spool = self._stores.spool
         if spool.goes_first:
-            await spool.keep(image.id, data)
-            failpoints.reach("picture-spooled")
+            await self._spool(image, data)
+        try:
+            is_stored = await self._put(image, data)
+        except StorageUnavailableError:
+            if not spool.goes_first:
+                await self._spool(image, data)
+            self._images[index] = self._undelivered[index] = image
+            return
+        failpoints.reach("picture-stored")
+        if is_stored:
+            self._images[index] = image
+        else:
+            await self._take_stored(index)
+        if spool.goes_first:
+            await spool.discard(image.id)
+
+    async def _spool(self, image: Image, data: bytes) -> None:
+        await self._stores.spool.keep(image.id, data)
+        failpoints.reach("picture-spooled")
+
+    async def _put(self, image: Image, data: bytes) -> bool:
+        """Store the bytes; tell whether the store has them now, and not others that came first."""
         try:
             await self._stores.blobs.put(image.id, data, image.format.content_type)
         except BlobExistsError:
-            return await self._facts_of_stored(index, image)
-        except StorageUnavailableError:
-            if not spool.goes_first:
-                await spool.keep(image.id, data)
-                failpoints.reach("picture-spooled")
-            self._undelivered[index] = image
-            return image
-        failpoints.reach("picture-stored")
-        if spool.goes_first:
-            await spool.discard(image.id)
-        return image
+            return False
+        return True
 
-    async def _facts_of_stored(self, index: int, image: Image) -> Image:
-        stored = await self._stores.blobs.read(image.id)
-        info = await self._stores.codec.verify(stored)
-        return await self._described(index, stored, info, self._seed_of(index))
+    async def _take_stored(self, index: int) -> None:
+        """Take the picture as the store has it."""
+        image = await self._facts(index, await self._stored(self._plan.image_ids[index]))
+        if image is not None:
+            self._images[index] = image
+            return
+        log.error("the bytes of a picture are lost", extra={"image_id": self._plan.image_ids[index]})
+        self._images.pop(index, None)
+        reason = StorageUnavailableError.reason
+        self.miss(MissingPicture(index=index, reason=reason, message="The picture was made, and its bytes were lost."))
+
+    async def _facts(self, index: int, data: bytes | None) -> Image | None:
+        """Return the facts of bytes that another worker kept; ``None`` when there are none, or no picture."""
+        if data is None:
+            return None
+        try:
+            info = await self._stores.codec.verify(data)
+        except InvalidPictureError:
+            log.exception("what was kept is no picture", extra={"image_id": self._plan.image_ids[index]})
+            return None
+        return await self._described(index, data, info, self._seed_of(index))
 
     async def _stored(self, image_id: str) -> bytes | None:
         try:

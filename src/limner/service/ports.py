@@ -344,6 +344,9 @@ class InputPicture(Protocol):
     async def read(self) -> bytes:
         """Return the bytes as stored."""
 
+    def stream(self) -> AsyncIterator[bytes]:
+        """Yield the bytes as stored, in order, in parts that are not kept: for who passes them on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

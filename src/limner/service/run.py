@@ -1,8 +1,10 @@
 """One generation at work, from its kept row to its one commit. ``docs/architecture.md`` draws the states."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -15,6 +17,7 @@ from limner.domain.errors import (
     InterruptedTaskError,
     InvalidFieldError,
     LimnerError,
+    OverloadedError,
     ProviderUnavailableError,
     QuotaExceededError,
     StorageUnavailableError,
@@ -27,6 +30,7 @@ from limner.service.pictures import Pictures
 from limner.service.ports import (
     ImageModel,
     KnownSubmission,
+    LeaseLostError,
     MadePicture,
     Order,
     Repository,
@@ -41,6 +45,11 @@ log = logging.getLogger(__name__)
 _PATIENCE_ATTEMPTS: Final = 5
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 5.0
+_PATIENCE_S: Final = 10.0
+"""How long callers wait for a step that neither ends nor fails."""
+
+_OUTAGES: Final = (StorageUnavailableError, DatabaseUnavailableError, OverloadedError)
+"""What passes: a paid picture waits for it."""
 
 ABANDONED: Final = "abandoned"
 OUTCOME: Final = "outcome"
@@ -60,9 +69,13 @@ class KeptSubmission:
     voided: bool = False
 
     async def accepted(self, provider_job_id: str) -> None:
-        """Keep the provider's id of the work."""
+        """Keep the provider's id of the work. That is bought, and goes on even when its id can't be kept."""
         self.provider_job_id = provider_job_id
-        await self.repository.accept_submission(self.generation_id, self.number, provider_job_id)
+        try:
+            await self.repository.accept_submission(self.generation_id, self.number, provider_job_id)
+        except LimnerError as error:
+            facts = {"generation_id": self.generation_id, "reason": error.reason}
+            log.warning("a provider's id could not be kept", extra=facts)
         failpoints.reach("job-accepted")
 
     async def void(self) -> None:
@@ -76,6 +89,8 @@ class Inheritance:
     """What a worker finds that takes over from a dead one."""
 
     submissions: tuple[SubmissionRecord, ...] = ()
+    submitted: int = 0
+    """The number of the next submission."""
     cancel_requested: bool = False
 
 
@@ -95,6 +110,7 @@ class Run:
         stores: Stores,
         turns: FairTurns,
         *,
+        worker_id: str,
         inherited: Inheritance | None = None,
         notify: bool = False,
     ) -> None:
@@ -105,14 +121,17 @@ class Run:
         self._model = model
         self._stores = stores
         self._turns = turns
+        self._worker_id = worker_id
         self._inherited = inherited
         self._notify = notify
         self._pictures = Pictures(generation, plan, stores, seeds=model.capabilities.seeds)
-        self._submissions: list[KeptSubmission] = []
+        self._submissions: list[KeptSubmission | SubmissionRecord] = list(inherited.submissions) if inherited else []
+        self._numbers = itertools.count(inherited.submitted if inherited else 0)
+        self._superseded = False
         self._description = ""
         self._fraction = 0.0
         self._may_bill = False
-        self._waiters = 0
+        self._waiters = 1 if inherited else 0  # of its callers nobody knows, so no caller who leaves ends it
         self._watches: set[Watch] = set()
         self._answerable = asyncio.Event()
         self._cancel_error: LimnerError | None = None
@@ -144,23 +163,24 @@ class Run:
         """Count one more caller who waits."""
         self._waiters += 1
 
+    async def settled(self) -> None:
+        """Return when callers are answered, without being one of them."""
+        await self._answerable.wait()
+
     def leave(self) -> None:
         """Count one fewer. When nobody waits any longer, work stops that costs nothing to stop."""
         self._waiters -= 1
-        if self._waiters == 0 and (self._model.capabilities.local or not self._submissions):
+        if self._waiters or self._answerable.is_set():
+            return
+        if self._model.capabilities.local or self.interruptible:
             self.cancel(GenerationCancelledError("Every caller went away.", metadata={ABANDONED: "true"}))
 
     def cancel(self, error: LimnerError) -> None:
         """Ask the model to stop; ``error`` is what those who wait are told. What is made by then is kept."""
-        if self._cancel_error is None and not self._answerable.is_set():
+        if self._cancel_error is None:
             self._cancel_error = error
             if self._asking is not None:
                 self._asking.cancel()
-
-    async def cancel_purchase(self) -> None:
-        """Ask the provider to stop too, and then as ``cancel``."""
-        self._may_bill = await self._cancel_at_provider()
-        self.cancel(GenerationCancelledError())
 
     def abandon(self) -> None:
         """Stop at once and leave the generation running: whoever takes over goes on with it."""
@@ -170,11 +190,13 @@ class Run:
     @property
     def interruptible(self) -> bool:
         """Whether nothing was bought, so that a shutdown may end it."""
-        return all(submission.voided for submission in self._submissions)
+        return not self._purchases
 
     def watch(self) -> Watch:
-        """Return the events from now on."""
+        """Return the events from now on, beginning with how far it is."""
         watch = Watch()
+        if self._fraction:
+            watch.publish(Progress(self._fraction))
         self._watches.add(watch)
         if self._answerable.is_set():
             watch.end()
@@ -203,10 +225,14 @@ class Run:
             self._publish(Preview(index, data, content_type))
 
     async def submitting(self, indexes: Sequence[int]) -> KeptSubmission:
-        """Keep that a purchase is about to be made."""
-        number = len(self._submissions)
-        submission = KeptSubmission(self.generation.id, number, tuple(indexes), self._stores.repository)
-        await self._stores.repository.add_submission(self.generation.id, number, submission.indexes)
+        """Keep that a purchase is about to be made. Refused when another worker went on with the generation."""
+        repository, number = self._stores.repository, next(self._numbers)
+        submission = KeptSubmission(self.generation.id, number, tuple(indexes), repository)
+        try:
+            await repository.add_submission(self.generation.id, self._worker_id, number, submission.indexes)
+        except LeaseLostError as error:
+            self._superseded = True
+            raise InterruptedTaskError("Another worker goes on with this.") from error
         self._submissions.append(submission)
         failpoints.reach("submission-kept")
         return submission
@@ -220,15 +246,20 @@ class Run:
         self._description = text
 
     async def made(self, picture: MadePicture) -> None:
-        """Keep a picture."""
-        await self._pictures.keep(picture)
+        """Keep a picture, however long neither the storage nor the spool takes it: it may be paid for."""
+        await self._patiently(lambda: self._pictures.keep(picture), StorageUnavailableError)
 
     # The work itself.
 
     async def _work(self) -> None:
         try:
             error = await self._asked()
+            if isinstance(error, GenerationCancelledError):
+                self._may_bill = await self._cancel_at_provider()
             await self._patiently(self._pictures.deliver, StorageUnavailableError)
+            if self._superseded and not self._pictures.images:
+                self.error = self._told(error or InterruptedTaskError())
+                return
             failpoints.reach("before-commit")
             outcome, error = self._outcome(error)
             await self._patiently(lambda: self._commit(outcome), DatabaseUnavailableError)
@@ -275,19 +306,37 @@ class Run:
             async with self._turns.turn(self.generation.workspace_id):
                 await self._model.run(self._order, self)
             return
-        self._submissions = [
-            KeptSubmission(self.generation.id, number, each.indexes, self._stores.repository, each.provider_job_id)
-            for number, each in enumerate(inherited.submissions)
-        ]
-        known = [each for each in inherited.submissions if each.provider_job_id]
-        if known and isinstance(self._model, ResumableModel):
-            jobs = [KnownSubmission(indexes=each.indexes, provider_job_id=each.provider_job_id) for each in known]
-            await self._model.resume(self._order, jobs, self)
-        if self._pictures.open_indexes:
+        error = await self._resumed(inherited.submissions)
+        if self._unknown_indexes(inherited.submissions):
             raise ProviderUnavailableError(
                 "The service was interrupted while it bought this; nobody knows whether it was made.",
                 metadata={OUTCOME: UNKNOWN},
-            )
+            ) from error
+        if error is not None:
+            raise error
+        if self._pictures.open_indexes:
+            raise InterruptedTaskError("The service was interrupted before it asked for this.")
+
+    async def _resumed(self, submissions: Sequence[SubmissionRecord]) -> LimnerError | None:
+        """Wait at the provider for what it is known to have accepted; return why not all of that came."""
+        jobs = [
+            KnownSubmission(indexes=each.indexes, provider_job_id=each.provider_job_id)
+            for each in submissions
+            if each.provider_job_id
+        ]
+        if not jobs or not isinstance(self._model, ResumableModel):
+            return None
+        try:
+            await self._model.resume(self._order, jobs, self)
+        except LimnerError as error:
+            return error
+        return None
+
+    def _unknown_indexes(self, submissions: Sequence[SubmissionRecord]) -> set[int]:
+        """Return the open pictures of which nobody knows whether they were bought."""
+        resumable = isinstance(self._model, ResumableModel)
+        lost = (each.indexes for each in submissions if not (each.provider_job_id and resumable))
+        return set(self._pictures.open_indexes).intersection(itertools.chain.from_iterable(lost))
 
     def _outcome(self, error: LimnerError | None) -> tuple[Generation, LimnerError | None]:
         """Return how the generation ends, and what its callers are told in place of images."""
@@ -319,14 +368,15 @@ class Run:
         """Keep the outcome; or take what another worker kept instead."""
         cost_micros = self._plan.unit_cost_micros * len(outcome.images)
         repository = self._stores.repository
-        if await repository.finish_generation(outcome, cost_micros, notify=self._notify):
+        if await repository.finish_generation(outcome, cost_micros, worker_id=self._worker_id, notify=self._notify):
             self.generation = outcome
             return
         kept = await repository.generation(outcome.workspace_id, outcome.id)
         if kept is None or kept.state is GenerationState.RUNNING:
-            raise DatabaseUnavailableError
+            raise DatabaseUnavailableError  # another worker went on with it: its outcome comes soon
         self.generation = kept
-        await self._pictures.forget(frozenset(image.id for image in kept.images))
+        with suppress(LimnerError):  # what is left the sweeper finds
+            await self._pictures.forget()
 
     def _final_error(self, outcome: Generation, error: LimnerError | None) -> LimnerError | None:
         """Return what callers are told: of this run's own outcome, or of the one that another worker kept."""
@@ -335,16 +385,25 @@ class Run:
             return error if kept.state is outcome.state else None
         return failure_of(kept)
 
-    async def _patiently(self, step: Callable[[], Awaitable[None]], outage: type[LimnerError]) -> None:
-        """Do a step as often as it takes; when an outage lasts, tell those who wait and go on without them."""
+    async def _patiently(self, step: Callable[[], Awaitable[None]], slow: type[LimnerError]) -> None:
+        """Do a step as often as it takes; when that lasts, tell those who wait, and go on without them.
+
+        They are told what went wrong at last, or ``slow`` when nothing went wrong yet.
+        """
+        timer = asyncio.get_running_loop().call_later(_PATIENCE_S, lambda: self._stall(slow()))
+        try:
+            await self._repeatedly(step)
+        finally:
+            timer.cancel()
+
+    async def _repeatedly(self, step: Callable[[], Awaitable[None]]) -> None:
         delay_s, attempt = _FIRST_DELAY_S, 0
         while True:
             try:
                 await step()
-            except outage as error:
+            except _OUTAGES as error:
                 attempt += 1
                 if attempt == _PATIENCE_ATTEMPTS:
-                    log.warning("a paid generation waits for an outage", extra={"generation_id": self.generation.id})
                     self._stall(error)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
@@ -352,6 +411,7 @@ class Run:
                 return
 
     def _stall(self, error: LimnerError) -> None:
+        log.warning("a paid generation waits for an outage", extra={"generation_id": self.generation.id})
         self.error = self._told(error)
         self._answer()
 
@@ -366,11 +426,19 @@ class Run:
 
     async def _cancel_at_provider(self) -> bool:
         """Ask the provider to stop what it accepted; return whether it may still bill."""
-        out = [each for each in self._submissions if not each.voided]
         if not isinstance(self._model, ResumableModel):
-            return bool(out)
-        verdicts = [await self._model.cancel(each.provider_job_id) if each.provider_job_id else True for each in out]
-        return any(verdicts)
+            return bool(self._purchases)
+        known = [each.provider_job_id for each in self._purchases if each.provider_job_id]
+        try:
+            verdicts = [await self._model.cancel(job_id) for job_id in known]
+        except LimnerError:
+            return True
+        return any(verdicts) or len(known) < len(self._purchases)
+
+    @property
+    def _purchases(self) -> tuple[KeptSubmission | SubmissionRecord, ...]:
+        """What was, or may have been, bought."""
+        return tuple(each for each in self._submissions if not (isinstance(each, KeptSubmission) and each.voided))
 
     def _publish(self, event: Progress | Preview) -> None:
         for watch in self._watches:
@@ -383,7 +451,7 @@ def ended(generation: Generation, error: LimnerError | None, at: datetime, *, un
     ``unbought`` tells that surely nothing was bought: then the same idempotency key may try again.
     """
     if error is None:
-        return replace(generation, state=GenerationState.SUCCEEDED, updated_at=at)
+        return replace(generation, state=GenerationState.SUCCEEDED, failure=None, updated_at=at)
     state = _state(error)
     failure = Failure(
         reason=error.reason,

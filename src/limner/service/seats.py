@@ -21,6 +21,10 @@ class Seats:
         """Take a seat, or raise ``OverloadedError`` at once."""
         if self._free <= (self._reserved if self._taken[workspace_id] else 0):
             raise OverloadedError
+        self.take_again(workspace_id)
+
+    def take_again(self, workspace_id: str) -> None:
+        """Take a seat for work that was let in before, by a worker that died: even when none is free."""
         self._free -= 1
         self._taken[workspace_id] += 1
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +43,10 @@ class StoredInput:
     async def read(self) -> bytes:
         """Return the bytes as stored."""
         return await self.blobs.read(self.image.id)
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """Yield the bytes as stored."""
+        return self.blobs.stream(self.image.id, limits.CONTENT_CHUNK_BYTES)
 
 
 async def digest(data: bytes) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from limner.domain.errors import LimnerError
 from limner.domain.identifiers import first_id_at
+from limner.service.ports import BlobExistsError, InvalidPictureError
 from limner.service.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -50,15 +51,22 @@ class Sweeper:
                 await self.sweep_new()
             except LimnerError as error:
                 log.warning("nothing was swept", extra={"reason": error.reason})
+            except Exception:
+                log.exception("nothing was swept")
             await asyncio.sleep(SWEEP_INTERVAL_S)
 
     async def sweep_new(self) -> SweepReport | None:
-        """Sweep what is new since the last sweep; ``None`` when another worker does so."""
+        """Sweep what is new since the last sweep; ``None`` when nothing is, or another worker was faster.
+
+        The mark moves afterwards, so that what a sweep did not come to is left to the next one.
+        """
         mark = await self._stores.repository.sweep_mark()
         until = first_id_at(self._settled_until())
-        if until <= mark or not await self._stores.repository.advance_sweep_mark(mark, until):
+        if until <= mark:
             return None
         report = await self.sweep(mark, until)
+        if not await self._stores.repository.advance_sweep_mark(mark, until):
+            return None
         if report.orphans or report.lost:
             counts = {"orphans": len(report.orphans), "lost": len(report.lost)}
             log.error("bytes and rows did not match", extra=counts)
@@ -71,6 +79,9 @@ class Sweeper:
     async def sweep(self, after: str, until: str) -> SweepReport:
         """Sweep the ids ``after`` < id <= ``until``. Raises when the store or the database is down."""
         report = SweepReport()
+        spooled = {key for key in await self._stores.spool.keys() if after < key <= until}
+        for key in await self._stores.repository.unknown_images(sorted(spooled)):
+            await self._stores.spool.discard(key)
         stored: set[str] = set()
         batch: list[str] = []
         async for key in self._stores.blobs.keys(after, until):
@@ -82,6 +93,8 @@ class Sweeper:
         await self._delete_orphans(batch, report)
         report.looked_at = len(stored)
         await self._find_lost(after, until, stored, report)
+        for key in spooled & stored:  # brought to the store before, but for the crash that came then
+            await self._stores.spool.discard(key)
         return report
 
     async def _delete_orphans(self, keys: Sequence[str], report: SweepReport) -> None:
@@ -100,13 +113,16 @@ class Sweeper:
 
     async def _mend(self, image_id: str, report: SweepReport) -> None:
         data = await self._stores.spool.read(image_id)
-        if data is None:
-            report.lost.append(image_id)
-            return
-        info = await self._stores.codec.verify(data)
-        await self._stores.blobs.put(image_id, data, info.format.content_type)
-        await self._stores.spool.discard(image_id)
-        report.delivered.append(image_id)
+        try:
+            if data is not None:
+                info = await self._stores.codec.verify(data)
+                await self._stores.blobs.put(image_id, data, info.format.content_type)
+                await self._stores.spool.discard(image_id)
+                report.delivered.append(image_id)
+                return
+        except (InvalidPictureError, BlobExistsError):
+            log.exception("spooled bytes are not those of the image", extra={"image_id": image_id})
+        report.lost.append(image_id)
 
     def _settled_until(self) -> datetime:
         return self._stores.clock() - UNTOUCHED

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from limner.domain.errors import (
+    GenerationCancelledError,
     GenerationNotFoundError,
     ImageNotFoundError,
     InterruptedTaskError,
@@ -19,6 +20,7 @@ from limner.domain.errors import (
 from limner.domain.identifiers import is_id, new_id
 from limner.domain.image import Image
 from limner.domain.limits import MAX_SEED
+from limner.domain.model import ModelCapabilities
 from limner.domain.task import Generation, GenerationState, Plan, Task, UpscaleTask, input_image_ids
 from limner.domain.usage import Quota
 from limner.service import failpoints, policy
@@ -26,8 +28,8 @@ from limner.service.caller import Caller
 from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
-from limner.service.ports import Claim, ImageModel, Order, Start, Started, Unfinished
-from limner.service.run import Inheritance, Run, ended, failure_of
+from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
+from limner.service.run import ABANDONED, Inheritance, Run, failure_of
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
 from limner.service.turns import FairTurns
@@ -38,12 +40,11 @@ LEASE: Final = timedelta(seconds=30)
 """How long a worker that fell silent still counts as alive."""
 
 HEARTBEAT_S: Final = 5.0
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _CANCEL_CHECK_S: Final = 1.0
 _TAKE_OVER_BATCH: Final = 20
 _FIRST_LOOK_S: Final = 0.05
 _LONGEST_LOOK_S: Final = 1.0
-_TURNS_QUEUE: Final = 64
-"""Tasks of one workspace that wait for a turn at one model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +92,26 @@ class TaskRunner:
         self._seats = Seats(rules.max_in_flight)
         self._turns: dict[str, FairTurns] = {}
         self._draining = False
+        self._last_beat: datetime | None = None
+        self._reclaimed = False
 
     async def run(self, asked: Asked) -> Generation:
         """Do the task and return its generation with images; raise why when none could be made."""
-        started = await self._start(asked)
-        if isinstance(started, Run):
-            return await started.wait()
-        generation = await self._final(asked.workspace_id, started)
-        if error := failure_of(generation):
-            raise error
-        return generation
+        while True:
+            try:
+                return await self._outcome(asked.workspace_id, await self._start(asked))
+            except GenerationCancelledError as error:
+                if error.metadata.get(ABANDONED) != "true":
+                    raise
+            # Its callers went away as this one, with the same key, joined them: the key is free again.
 
     async def begin(self, asked: Asked) -> Generation:
         """Start the task and return its generation at once; one that was asked for before as it stands."""
         started = await self._start(asked)
-        return started.generation if isinstance(started, Run) else await self.generation(asked.workspace_id, started)
+        if not isinstance(started, Run):
+            return await self.generation(asked.workspace_id, started)
+        started.join()  # for good: nobody who leaves shall end it
+        return started.generation
 
     async def events(self, asked: Asked) -> AsyncIterator[Event]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
@@ -141,8 +147,8 @@ class TaskRunner:
         policy.require_creator_or_admin(caller, generation)
         run = self._runs.get(generation_id)
         if run is not None:
-            await run.cancel_purchase()
-            await asyncio.wait([run.task])
+            run.cancel(GenerationCancelledError())
+            await run.settled()
         elif generation.state is GenerationState.RUNNING:
             await self._stores.repository.request_cancel(workspace_id, generation_id)
             return await self._final(workspace_id, generation_id)
@@ -166,30 +172,30 @@ class TaskRunner:
             await asyncio.wait(rest, timeout=timeout_s)
             for task in rest:
                 task.cancel()
+            with suppress(LimnerError):  # then whoever takes over waits for the leases' end
+                await self._stores.repository.end_leases([self._worker_id])
 
     async def keep_leases(self) -> None:
         """Tell again and again that this worker lives, and go on with what dead workers left. Never returns."""
         while True:
-            try:
-                now = self._stores.clock()
-                if self._runs:
-                    await self._stores.repository.renew_leases(self._worker_id, now + LEASE)
-                await self._take_over()
-                await self._stores.repository.forget_keys(now - self._rules.keys_kept)
-            except LimnerError as error:
-                log.warning("leases are not kept", extra={"reason": error.reason})
+            with _logged("leases are not kept"):
+                await self._beat()
             await asyncio.sleep(HEARTBEAT_S)
 
     async def heed_cancellations(self) -> None:
         """Cancel, again and again, what other workers were asked to cancel. Never returns."""
         while True:
             await asyncio.sleep(_CANCEL_CHECK_S)
-            if not self._runs:
-                continue
-            with suppress(LimnerError):  # the next look follows soon
-                for generation_id in await self._stores.repository.cancel_requests(self._worker_id):
-                    if run := self._runs.get(generation_id):
-                        await run.cancel_purchase()
+            with _logged("cancellations are not heeded"):
+                await self._heed_cancellations()
+
+    async def _outcome(self, workspace_id: str, started: Run | str) -> Generation:
+        if isinstance(started, Run):
+            return await started.wait()
+        generation = await self._final(workspace_id, started)
+        if error := failure_of(generation):
+            raise error
+        return generation
 
     async def _start(self, asked: Asked) -> Run | str:
         """Return the run of the task, or the id of a generation that another worker runs, or that has ended."""
@@ -247,6 +253,7 @@ class TaskRunner:
             model,
             self._stores,
             self._turns_of(model),
+            worker_id=self._worker_id,
             inherited=inherited,
             notify=generation.workspace_id in self._rules.notified_workspaces,
         )
@@ -262,7 +269,7 @@ class TaskRunner:
     def _turns_of(self, model: ImageModel) -> FairTurns:
         capabilities = model.capabilities
         if capabilities.id not in self._turns:
-            self._turns[capabilities.id] = FairTurns(capabilities.concurrency, queue=_TURNS_QUEUE)
+            self._turns[capabilities.id] = FairTurns(capabilities.concurrency, queue=capabilities.max_waiting)
         return self._turns[capabilities.id]
 
     async def _inputs(self, caller: Caller, workspace_id: str, task: Task) -> tuple[Image, ...]:
@@ -311,6 +318,42 @@ class TaskRunner:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 1.5, _LONGEST_LOOK_S)
 
+    async def _heed_cancellations(self) -> None:
+        if not self._runs:
+            return
+        for generation_id in await self._stores.repository.cancel_requests(self._worker_id):
+            if run := self._runs.get(generation_id):
+                run.cancel(GenerationCancelledError())
+
+    async def _beat(self) -> None:
+        """Renew the leases, and take over what has none any longer.
+
+        After a beat that failed or came late nothing is taken over: whatever held this worker up, an outage of the
+        database or a clock that was set, may have kept the others from renewing theirs.
+        """
+        now, repository = self._stores.clock(), self._stores.repository
+        in_time = self._last_beat is None or abs(now - self._last_beat) < LEASE
+        self._last_beat = _LONG_AGO
+        if self._runs:
+            await repository.renew_leases(self._worker_id, tuple(self._runs), now + LEASE)
+        if in_time and not self._draining:
+            await self._take_over()
+            await self._reclaim_spooled()
+        await repository.forget_keys(now - self._rules.keys_kept)
+        self._last_beat = now
+
+    async def _reclaim_spooled(self) -> None:
+        """Give what a crash left in the spool to generations that ended as unknown meanwhile, once."""
+        if self._reclaimed:
+            return
+        spool, repository = self._stores.spool, self._stores.repository
+        keys = await spool.keys()
+        for unfinished in await repository.unknown_outcomes(keys):
+            self._go_on(unfinished)
+        for key in await repository.unknown_images(keys):
+            await spool.discard(key)
+        self._reclaimed = True
+
     async def _take_over(self) -> None:
         if dead := self._dead_workers():
             await self._stores.repository.end_leases(dead)
@@ -318,21 +361,50 @@ class TaskRunner:
         taken = await self._stores.repository.take_over(self._worker_id, now, now + LEASE, _TAKE_OVER_BATCH)
         for unfinished in taken:
             log.warning("going on where a worker died", extra={"generation_id": unfinished.generation.id})
-            await self._go_on(unfinished)
+            self._go_on(unfinished)
 
-    async def _go_on(self, unfinished: Unfinished) -> None:
-        """Go on with a generation, or end it when its model is not configured any longer."""
-        generation, inherited = (
-            unfinished.generation,
-            Inheritance(submissions=unfinished.submissions, cancel_requested=unfinished.cancel_requested),
+    def _go_on(self, unfinished: Unfinished) -> None:
+        """Go on with a generation, unless this worker was the one that only seemed dead."""
+        generation = unfinished.generation
+        if generation.id in self._runs:
+            return
+        inherited = Inheritance(
+            submissions=unfinished.submissions,
+            submitted=unfinished.submitted,
+            cancel_requested=unfinished.cancel_requested,
         )
-        model = self._catalogue.find(generation.model)
-        if model is None:
-            lost = ended(generation, InterruptedTaskError(), self._stores.clock(), unbought=not unfinished.submissions)
-            await self._stores.repository.finish_generation(lost, cost_micros=0)
-        elif generation.id not in self._runs:
-            self._seats.take(generation.workspace_id)
-            self._launch(generation, _granted(unfinished.plan, unfinished.granted_images), model, inherited)
+        model = self._catalogue.find(generation.model) or RemovedModel(unfinished.plan.task)
+        self._seats.take_again(generation.workspace_id)
+        self._launch(generation, _granted(unfinished.plan, unfinished.granted_images), model, inherited)
+
+
+class RemovedModel:
+    """Stands for a model that is not configured any longer: what it made is kept, and nothing more is made."""
+
+    def __init__(self, task: Task) -> None:
+        self.capabilities = ModelCapabilities(id=task.model_id, description="", operations=(task.operation,))
+
+    def unready_reason(self) -> str:
+        """Return that it is gone."""
+        return "it is not configured any longer"
+
+    async def run(self, order: Order, job: Job) -> None:
+        """Refuse."""
+        raise InterruptedTaskError("The model is not configured any longer.")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def _logged(fault: str) -> Iterator[None]:
+    """Log what goes wrong with something that is done again and again, so that it is done again."""
+    try:
+        yield
+    except LimnerError as error:
+        log.warning(fault, extra={"reason": error.reason})
+    except Exception:
+        log.exception(fault)
 
 
 async def _events_of(run: Run) -> AsyncIterator[Event]:

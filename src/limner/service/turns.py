@@ -37,9 +37,10 @@ class FairTurns:
         if self._free > 0:
             self._free -= 1
             return
-        waiting = self._waiting.setdefault(workspace_id, deque())
+        waiting = self._waiting.get(workspace_id, deque())
         if len(waiting) >= self._queue:
             raise OverloadedError("Too many tasks of this workspace wait for this model. Try again later.")
+        self._waiting[workspace_id] = waiting
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.append(turn)
         try:

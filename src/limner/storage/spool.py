@@ -2,12 +2,13 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from limner.domain.errors import StorageUnavailableError
 from limner.domain.limits import MAX_STORED_BYTES
-from limner.service.ports import BlobNotFoundError
+from limner.service.ports import BlobExistsError, BlobNotFoundError
 from limner.storage.filesystem import FileBlobStore
 
 _LOOK_AGAIN_S: Final = 0.25
@@ -20,7 +21,7 @@ class FileSpool:
         """Set the bounds.
 
         goes_first: whether pictures come here before the store is asked.
-        max_bytes: what waits here at most, in bytes; each worker counts what lay here at its start, and its own.
+        max_bytes: what waits here at most, in bytes. Each worker counts its own, and what it saw of the others'.
         min_free_bytes: what stays free on the disk.
         """
         self._root = root
@@ -28,7 +29,7 @@ class FileSpool:
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
         self._files = FileBlobStore(root, readers=2, writers=2)
-        self._sizes = {path.name: path.stat().st_size for path in root.glob("??/*") if path.is_file()}
+        self._sizes = _sizes_in(root)
         self._looked_at = float("-inf")
         self._disk_is_full = False
 
@@ -38,8 +39,9 @@ class FileSpool:
         return self._goes_first
 
     async def keep(self, key: str, data: bytes) -> None:
-        """Keep the bytes."""
-        await self._files.put(key, data, "")
+        """Keep the bytes; other bytes that are kept under this key already stay."""
+        with suppress(BlobExistsError):
+            await self._files.put(key, data, "")
         self._sizes[key] = len(data)
 
     async def read(self, key: str) -> bytes | None:
@@ -48,6 +50,10 @@ class FileSpool:
             return await self._files.read(key)
         except BlobNotFoundError:
             return None
+
+    async def keys(self) -> tuple[str, ...]:
+        """Return the keys of all that is kept here."""
+        return tuple([key async for key in self._files.keys("", "g")])
 
     async def discard(self, key: str) -> None:
         """Forget the bytes."""
@@ -60,12 +66,26 @@ class FileSpool:
         if now - self._looked_at > _LOOK_AGAIN_S:
             self._looked_at = now
             self._disk_is_full = _free_bytes(self._root) < self._min_free_bytes
-        if self._disk_is_full or sum(self._sizes.values()) > self._max_bytes:
+            if self._is_full:
+                self._sizes = _sizes_in(self._root)  # other workers may have delivered theirs
+        if self._disk_is_full or self._is_full:
             raise StorageUnavailableError("There is no room to keep what would be bought. Try again later.")
 
     async def close(self) -> None:
         """End the threads."""
         await self._files.close()
+
+    @property
+    def _is_full(self) -> bool:
+        return sum(self._sizes.values()) > self._max_bytes
+
+
+def _sizes_in(root: Path) -> dict[str, int]:
+    sizes = {}
+    for path in root.glob("??/*"):
+        with suppress(FileNotFoundError):  # delivered meanwhile
+            sizes[path.name] = path.stat().st_size
+    return sizes
 
 
 def _free_bytes(path: Path) -> int:

@@ -55,6 +55,9 @@ class StoredPicture:
         self.reads += 1
         return self._data
 
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield self._data
+
 
 class RecordingJob:
     def __init__(self) -> None:

@@ -65,6 +65,9 @@ class StoredPicture:
     async def read(self) -> bytes:
         return self._data
 
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield self._data
+
 
 @pytest.fixture
 async def model() -> AsyncIterator[SketchModel]:

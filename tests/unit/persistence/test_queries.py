@@ -132,9 +132,9 @@ def test_writes_of_many_take_as_many_queries_as_of_one(
 def test_purging_and_leases_walk_their_own_indexes(connection: Connection, queries: list[tuple[str, object]]) -> None:
     reads.images_to_purge(connection, 10)
     writes.take_over(connection, [writes.TakeOver("me", NOW, NOW, 10)])
-    writes.renew_leases(connection, [writes.Renewal("worker", NOW)])
+    writes.renew_leases(connection, [writes.Renewal("worker", [new_id()], NOW)])
     purge, lapsed, renew = (plan(connection, query) for query in tuple(queries))
     assert "ix_images_awaiting_purge" in purge
     assert "SCAN images" not in purge.replace("SCAN images USING INDEX ix_images_awaiting_purge", "")
     assert "USING INDEX ix_generations_" in lapsed
-    assert "ix_generations_running (worker_id=?)" in renew
+    assert "SEARCH generations USING INDEX sqlite_autoindex_generations_1 (id=?)" in renew

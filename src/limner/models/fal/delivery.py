@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from limner.domain.errors import ContentRejectedError, LimnerError
+from limner.domain.errors import LimnerError
 from limner.domain.task import MissingPicture
-from limner.models.http import bought_nothing
+from limner.models.http import gravest
 from limner.service.ports import Job, MadePicture
 
 _MAX_TELLING_CHARS: Final = 8000
@@ -44,7 +44,7 @@ class Delivery:
     def close(self) -> None:
         """Tell the job the rest; raise the gravest error when there is no picture at all."""
         if not self._made:
-            raise min((self._missing[index] for index in sorted(self._missing)), key=_lightness)
+            raise gravest(self._missing[index] for index in sorted(self._missing))
         for index, error in sorted(self._missing.items()):
             self._job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
         if self._tellings:
@@ -53,10 +53,3 @@ class Delivery:
     def _step(self) -> None:
         if self._made:
             self._job.progress((self._made + len(self._missing)) / self._total)
-
-
-def _lightness(error: LimnerError) -> int:
-    """Return 0 for the gravest: what lets another model be asked must hide neither a refusal nor a purchase."""
-    if isinstance(error, ContentRejectedError):
-        return 0
-    return 2 if bought_nothing(error) else 1

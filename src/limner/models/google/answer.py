@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError, ProviderUnavailableError
-from limner.models.http import Response, ResultError, UnreadableAnswerError, picture_bytes
+from limner.models.http import OUTCOME, UNKNOWN, Response, ResultError, UnreadableAnswerError, picture_bytes
 
 _NOTHING_MADE: Final = frozenset({"MAX_TOKENS", "OTHER", "MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL"})
 """Reasons to finish that blame neither the prompt nor a picture."""
@@ -61,7 +61,7 @@ def _missing(document: dict[str, Any], words: str) -> LimnerError:
         return ProviderMisconfiguredError("The provider has limited the account of this service. Tell the operator.")
     if reasons - _UNEVENTFUL - _NOTHING_MADE or (words and not reasons & _NOTHING_MADE):
         return ContentRejectedError()
-    return ProviderUnavailableError("The model answered without a picture.")
+    return ProviderUnavailableError("The model answered without a picture.", metadata={OUTCOME: UNKNOWN})
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Requests that may cost money, each told to the job before it leaves."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Final
 
@@ -8,7 +9,15 @@ from limner.domain import limits
 from limner.domain.errors import LimnerError
 from limner.models.google.faults import accepted
 from limner.models.google.tokens import VertexTokens
-from limner.models.http import Body, ProviderApi, Response, RetryPolicy, UnboughtError, retry_surely_unbought
+from limner.models.http import (
+    Body,
+    ProviderApi,
+    Response,
+    RetryPolicy,
+    Share,
+    UnboughtError,
+    retry_surely_unbought,
+)
 from limner.service.ports import Job
 
 _MAX_ANSWER_BYTES: Final = 2 * limits.MAX_STORED_BYTES
@@ -27,20 +36,24 @@ class GeminiCalls:
         self._retries = retries
         self._within_s = within_s
 
-    async def ask(self, body: Body, index: int, job: Job) -> Response:
+    def share(self) -> AbstractContextManager[Share]:
+        """Hold what one call takes of the memory for answers; leaving gives it back."""
+        return self._api.share()
+
+    async def ask(self, body: Body, index: int, job: Job, share: Share) -> Response:
         """Ask for one picture, and again as long as surely nothing was bought and there is time.
 
         Raises what ``faults.accepted`` and ``VertexTokens.headers`` raise, and ``CallError``.
         """
         return await retry_surely_unbought(
-            lambda: self._ask_once(body, index, job), self._retries, within_s=self._within_s
+            lambda: self._ask_once(body, index, job, share), self._retries, within_s=self._within_s
         )
 
-    async def _ask_once(self, body: Body, index: int, job: Job) -> Response:
+    async def _ask_once(self, body: Body, index: int, job: Job, share: Share) -> Response:
         headers: Mapping[str, str] = await self._tokens.headers() if self._tokens else {}
         submission = await job.submitting((index,))
         try:
-            response = await self._api.post(self._path, body, headers=headers, max_bytes=_MAX_ANSWER_BYTES)
+            response = await self._api.post(self._path, body, headers=headers, max_bytes=_MAX_ANSWER_BYTES, share=share)
             if response.status == HTTPStatus.UNAUTHORIZED and self._tokens and self._tokens.forget():
                 raise UnboughtError("the token is no longer accepted", retry_after_s=0.0)
             return accepted(response)

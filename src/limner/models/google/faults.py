@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Self
 
-from limner.domain.errors import FieldViolation, InvalidFieldError, LimnerError, ProviderMisconfiguredError
+from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError
 from limner.models.http import BusyError, Response, definite
 from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
 
@@ -111,9 +111,9 @@ def _refusals(status: int, error: GoogleError) -> Iterator[LimnerError]:
     if status == HTTPStatus.BAD_REQUEST and error.status == "FAILED_PRECONDITION":
         yield _misconfigured("The provider does not serve this account: for want of billing, or where it is.")
     if status == HTTPStatus.BAD_REQUEST and "input image" in error.message:
-        yield _wrong_input("the provider can't read one of them")
+        yield _wrong_input("can't read one of the pictures")
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        yield _wrong_input("the provider finds them too large")
+        yield _wrong_input("finds the pictures too large")
     if status == HTTPStatus.NOT_FOUND:
         yield _misconfigured("The provider has no such model, or no longer.")
 
@@ -122,5 +122,5 @@ def _misconfigured(fact: str) -> ProviderMisconfiguredError:
     return ProviderMisconfiguredError(f"{fact} Tell the operator.", metadata={OUTCOME: NOT_BOUGHT})
 
 
-def _wrong_input(description: str) -> InvalidFieldError:
-    return InvalidFieldError([FieldViolation("imageIds", description)])
+def _wrong_input(fact: str) -> ContentRejectedError:
+    return ContentRejectedError(f"The provider {fact}.", metadata={OUTCOME: NOT_BOUGHT})

@@ -5,16 +5,16 @@ import logging
 from typing import Final
 
 from limner.domain import limits
-from limner.domain.errors import ContentRejectedError, LimnerError
+from limner.domain.errors import LimnerError
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import MissingPicture, UpscaleTask
 from limner.models.google.answer import answer_of
 from limner.models.google.calls import GeminiCalls
 from limner.models.google.catalogue import API_KEY_VARIABLES, DEVELOPER_URL
-from limner.models.google.request import Inline, content_body, require_room
+from limner.models.google.request import content_body, require_room
 from limner.models.google.tokens import VertexTokens
-from limner.models.http import Body, CallError, CircuitBreaker, HttpClient, ProviderApi, RetryPolicy, Timeouts
-from limner.models.http.outcome import bought_nothing, told
+from limner.models.http import Body, CallError, CircuitBreaker, HttpClient, ProviderApi, RetryPolicy, Share, Timeouts
+from limner.models.http.outcome import gravest, told
 from limner.service.ports import Job, MadePicture, Order
 
 log = logging.getLogger(__name__)
@@ -68,10 +68,9 @@ class GeminiModel:
 
     async def run(self, order: Order, job: Job) -> None:
         """Make the pictures. Cancelled, it closes its connections; what was asked for may be billed."""
-        require_room([each.image for each in order.inputs], vertex=self._vertex)
+        require_room(order.inputs, vertex=self._vertex)
         with self._breaker.attempt():
-            inputs = [Inline(each.image.format.content_type, await each.read()) for each in order.inputs]
-            await _Work(self._capabilities, self._calls, order, inputs, job, vertex=self._vertex).do()
+            await _Work(self._capabilities, self._calls, order, job, vertex=self._vertex).do()
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""
@@ -85,13 +84,12 @@ class _Work:
         capabilities: ModelCapabilities,
         calls: GeminiCalls,
         order: Order,
-        inputs: list[Inline],
         job: Job,
         *,
         vertex: bool,
     ) -> None:
         self._capabilities, self._calls, self._vertex = capabilities, calls, vertex
-        self._order, self._inputs, self._job = order, inputs, job
+        self._order, self._job = order, job
         self._errors: dict[int, LimnerError] = {}
         self._words: dict[int, str] = {}
         self._done = 0
@@ -107,13 +105,15 @@ class _Work:
         except* Exception as errors:
             raise errors.exceptions[0] from None
         if len(self._errors) == total:
-            raise max(self._errors.values(), key=_gravity)
+            raise gravest(self._errors[index] for index in sorted(self._errors))
         for index, error in sorted(self._errors.items()):
             self._job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
 
     async def _make(self, index: int) -> None:
         try:
-            await self._made(index)
+            # What the answer takes is given back when its picture is kept.
+            with self._calls.share() as share:
+                await self._made(index, share)
         except CallError as error:
             log.warning("a provider made no picture", extra={"model": self._capabilities.id, "why": str(error)})
             self._errors[index] = told(error)
@@ -122,9 +122,9 @@ class _Work:
         self._done += 1
         self._job.progress(self._done / self._order.task.num_images)
 
-    async def _made(self, index: int) -> None:
+    async def _made(self, index: int, share: Share) -> None:
         seed = (self._order.seed + index) % _SEEDS if self._capabilities.seeds else None
-        answer = answer_of(await self._calls.ask(self._body(seed), index, self._job))
+        answer = answer_of(await self._calls.ask(self._body(seed), index, self._job, share))
         self._describe(index, answer.words)
         if answer.error is not None:
             raise answer.error
@@ -133,17 +133,10 @@ class _Work:
     def _body(self, seed: int | None) -> Body:
         if isinstance(self._order.task, UpscaleTask):
             raise TypeError("Gemini does not upscale")
-        return content_body(self._order.task, self._inputs, seed, vertex=self._vertex)
+        return content_body(self._order.task, self._order.inputs, seed, vertex=self._vertex)
 
     def _describe(self, index: int, words: str) -> None:
         """Pass on the words about all pictures so far, each said once."""
         if words:
             self._words[index] = words
             self._job.describe("\n".join(dict.fromkeys(self._words[each] for each in sorted(self._words))))
-
-
-def _gravity(error: LimnerError) -> int:
-    """Order errors so that one after which nothing may have been bought never hides one that may have cost."""
-    if bought_nothing(error):
-        return 0
-    return 1 if isinstance(error, ContentRejectedError) else 2

@@ -1,14 +1,13 @@
 """What is asked, in the words of either API."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError
-from limner.domain.image import Image
 from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, GenerateTask
-from limner.models.http import Base64, Body, json_body
+from limner.models.http import Base64, Body, Source, json_body
+from limner.service.ports import InputPicture
 
 MAX_INLINE_BYTES: Final = 100_000_000
 """Most bytes of pictures in one request, counted as base64 (Google, 12 January 2026; 20 MB before)."""
@@ -28,24 +27,16 @@ _NUMBERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Inline:
-    """A picture that goes along in the request."""
-
-    content_type: str
-    data: bytes
-
-
-def require_room(pictures: Sequence[Image], *, vertex: bool) -> None:
+def require_room(pictures: Sequence[InputPicture], *, vertex: bool) -> None:
     """Raise ``InvalidFieldError`` when the pictures are too large to be sent, before any is read."""
     if problems := tuple(_too_large(pictures, vertex=vertex)):
         raise InvalidFieldError(problems)
 
 
-def _too_large(pictures: Sequence[Image], *, vertex: bool) -> Iterator[FieldViolation]:
-    if vertex and max((each.size_bytes for each in pictures), default=0) > MAX_VERTEX_PICTURE_BYTES:
+def _too_large(pictures: Sequence[InputPicture], *, vertex: bool) -> Iterator[FieldViolation]:
+    if vertex and max((each.image.size_bytes for each in pictures), default=0) > MAX_VERTEX_PICTURE_BYTES:
         yield FieldViolation("imageIds", f"this model takes images of at most {MAX_VERTEX_PICTURE_BYTES:,} bytes")
-    if sum(_base64_bytes(each.size_bytes) for each in pictures) > MAX_INLINE_BYTES:
+    if sum(_base64_bytes(each.image.size_bytes) for each in pictures) > MAX_INLINE_BYTES:
         most = MAX_INLINE_BYTES // 4 * 3
         yield FieldViolation("imageIds", f"this model takes images of at most {most:,} bytes together")
 
@@ -54,16 +45,23 @@ def _base64_bytes(size_bytes: int) -> int:
     return (size_bytes + 2) // 3 * 4
 
 
-def content_body(task: GenerateTask | EditTask, inputs: Sequence[Inline], seed: int | None, *, vertex: bool) -> Body:
+def content_body(
+    task: GenerateTask | EditTask, inputs: Sequence[InputPicture], seed: int | None, *, vertex: bool
+) -> Body:
     """Return the body of a ``generateContent`` that asks for one picture."""
     config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
     if task.aspect_ratio != AUTO_ASPECT_RATIO:
         config |= _shape(task.aspect_ratio, vertex=vertex)
     if seed is not None:
         config["seed"] = seed & _MAX_SEED
-    pictures = ({"inlineData": {"mimeType": each.content_type, "data": Base64(each.data)}} for each in inputs)
-    parts = [{"text": task.prompt}, *pictures]
+    parts = [{"text": task.prompt}, *map(_inline, inputs)]
     return json_body({"contents": [{"role": "user", "parts": parts}], "generationConfig": config})
+
+
+def _inline(picture: InputPicture) -> dict[str, Any]:
+    """Return a picture that goes along in the request, read while it is sent."""
+    data = Base64(Source(picture.image.size_bytes, picture.stream))
+    return {"inlineData": {"mimeType": picture.image.format.content_type, "data": data}}
 
 
 def _shape(ratio: str, *, vertex: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 ``client``    one pooled client for the whole process: separate time limits, size limits, never a retry or redirect
 ``api``       a provider's API: credentials go to its own origin and nowhere else
 ``body``      request bodies: JSON with pictures in it, multipart forms, plain bytes; encoded slice by slice
+``budget``    how much memory answers may take, of all requests together
 ``answer``    what comes back: a response, or one event of a stream; long base64 is decoded while it arrives
 ``errors``    the tree of what goes wrong with a request
 ``outcome``   whether anything was bought: surely not, a definite answer, or nobody knows
@@ -14,8 +15,9 @@
 from limner.models.http.addresses import ResultAddresses, base_address
 from limner.models.http.answer import Response, ServerEvent, picture_bytes
 from limner.models.http.api import ProviderApi
-from limner.models.http.body import Base64, Body, DataUri, Part, bytes_body, json_body, multipart_body
+from limner.models.http.body import Base64, Body, DataUri, Part, Source, bytes_body, json_body, multipart_body
 from limner.models.http.breaker import Breakers, BreakerSnapshot, BreakerState, CircuitBreaker
+from limner.models.http.budget import ByteBudget, Share
 from limner.models.http.client import HttpClient, Stream, Timeouts
 from limner.models.http.errors import (
     AnswerTooLargeError,
@@ -37,6 +39,7 @@ from limner.models.http.outcome import (
     Verdict,
     bought_nothing,
     definite,
+    gravest,
     provider_errors,
     told,
     verdict,
@@ -57,6 +60,7 @@ __all__ = [
     "BreakerState",
     "Breakers",
     "BusyError",
+    "ByteBudget",
     "CallError",
     "CircuitBreaker",
     "DataUri",
@@ -74,6 +78,8 @@ __all__ = [
     "RetryHint",
     "RetryPolicy",
     "ServerEvent",
+    "Share",
+    "Source",
     "Stream",
     "Timeouts",
     "UnboughtError",
@@ -84,6 +90,7 @@ __all__ = [
     "bought_nothing",
     "bytes_body",
     "definite",
+    "gravest",
     "json_body",
     "multipart_body",
     "picture_bytes",

@@ -1,5 +1,6 @@
 """Which addresses may be asked: a provider's own origin, the hosts of its results, and what is public at all."""
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ def base_address(text: str) -> URL:
     return url
 
 
+@functools.lru_cache(maxsize=256)
 def own_address(base: URL, path: str) -> URL:
     """Return an address of the provider's API: below its base, or a whole one of the same origin.
 

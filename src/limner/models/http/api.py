@@ -1,13 +1,14 @@
 """A provider's API: one origin, and the credentials that go there and nowhere else."""
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 from yarl import URL
 
 from limner.models.http.addresses import base_address, own_address
 from limner.models.http.answer import Response
 from limner.models.http.body import Body
+from limner.models.http.budget import Share
 from limner.models.http.client import MAX_ANSWER_BYTES, HttpClient, Stream, Timeouts
 
 
@@ -55,9 +56,10 @@ class ProviderApi:
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
+        share: Share | None = None,
     ) -> Response:
         """Post a body."""
-        return await self._request("POST", path, body, headers, timeouts, max_bytes)
+        return await self._request("POST", path, body, headers, timeouts, max_bytes, share)
 
     async def put(
         self,
@@ -78,11 +80,21 @@ class ProviderApi:
         *,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
+        share: Share | None = None,
     ) -> AbstractAsyncContextManager[Stream]:
         """Send a request and enter when the headers of the answer are there."""
         return self._client.stream(
-            method, self._url(path), body, headers=self._headers(headers), timeouts=timeouts or self._timeouts
+            method,
+            self._url(path),
+            body,
+            headers=self._headers(headers),
+            timeouts=timeouts or self._timeouts,
+            share=share,
         )
+
+    def share(self) -> AbstractContextManager[Share]:
+        """Hold what one call takes of the memory for answers; leaving gives it back."""
+        return self._client.budget.share()
 
     async def _request(
         self,
@@ -92,6 +104,7 @@ class ProviderApi:
         headers: Mapping[str, str] | None,
         timeouts: Timeouts | None,
         max_bytes: int,
+        share: Share | None = None,
     ) -> Response:
         return await self._client.request(
             method,
@@ -100,6 +113,7 @@ class ProviderApi:
             headers=self._headers(headers),
             timeouts=timeouts or self._timeouts,
             max_bytes=max_bytes,
+            share=share,
         )
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:

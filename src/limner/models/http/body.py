@@ -1,13 +1,15 @@
 """Bodies of requests, made slice by slice while they are sent, so that no picture is copied or encoded whole."""
 
 import json
-import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import pybase64
+
+from limner.models.http.errors import UnboughtError
 
 _SLICE_BYTES: Final = 48 * 1024
 """A multiple of 3, so that slices of base64 can be joined."""
@@ -15,10 +17,22 @@ _QUOTED: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes that are read while they are sent, each time anew: a call that waits for minutes holds none of them."""
+
+    size_bytes: int
+    stream: Callable[[], AsyncIterator[bytes]]
+    """Yields them in order, in parts of any size. What it raises the request raises, which was never whole."""
+
+
+Data: TypeAlias = bytes | Source
+
+
+@dataclass(frozen=True, slots=True)
 class Base64:
     """Bytes that stand in a JSON body as a base64 string."""
 
-    data: bytes
+    data: Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +40,7 @@ class DataUri:
     """Bytes that stand in a JSON body as ``data:<content_type>;base64,…``."""
 
     content_type: str
-    data: bytes
+    data: Data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +48,7 @@ class Part:
     """One field of a multipart form; a file when it has a ``file_name``."""
 
     name: str
-    data: str | bytes
+    data: str | Data
     file_name: str = ""
     content_type: str = ""
 
@@ -44,20 +58,19 @@ class Body:
     """What is sent, as often as needed. ``Base64`` among the segments is encoded only while it is sent."""
 
     content_type: str
-    segments: tuple[bytes | Base64, ...]
+    segments: tuple[Data | Base64, ...]
 
     @property
     def size_bytes(self) -> int:
         """The exact ``Content-Length``."""
         return sum(_sent_bytes(segment) for segment in self.segments)
 
-    def slices(self) -> Iterator[bytes]:
+    async def slices(self) -> AsyncGenerator[bytes]:
         """Yield the bytes in order, in slices of at most 64 KiB."""
         for segment in self.segments:
-            data = segment.data if isinstance(segment, Base64) else segment
-            for at in range(0, len(data), _SLICE_BYTES):
-                part = data[at : at + _SLICE_BYTES]
-                yield pybase64.b64encode(part) if isinstance(segment, Base64) else part
+            async with aclosing(_slices(segment)) as parts:
+                async for part in parts:
+                    yield part
 
 
 def json_body(value: Mapping[str, object]) -> Body:
@@ -71,8 +84,8 @@ def json_body(value: Mapping[str, object]) -> Body:
         pictures.append(each)
         return token
 
-    texts = re.split(token, json.dumps(value, default=placeholder, separators=(",", ":")))
-    segments: list[bytes | Base64] = [texts[0].encode()]
+    texts = json.dumps(value, default=placeholder, separators=(",", ":")).split(token)
+    segments: list[Data | Base64] = [texts[0].encode()]
     for picture, text in zip(pictures, texts[1:], strict=True):
         segments += [*_picture_segments(picture), text.encode()]
     return Body("application/json", tuple(segments))
@@ -81,7 +94,7 @@ def json_body(value: Mapping[str, object]) -> Body:
 def multipart_body(parts: Iterable[Part]) -> Body:
     """Return a ``multipart/form-data`` body; names may repeat (``image[]``)."""
     boundary = secrets.token_hex(16)
-    segments: list[bytes | Base64] = []
+    segments: list[Data | Base64] = []
     for part in parts:
         data = part.data.encode() if isinstance(part.data, str) else part.data
         segments += [_part_head(part, boundary), data, b"\r\n"]
@@ -94,11 +107,50 @@ def bytes_body(data: bytes, content_type: str) -> Body:
     return Body(content_type, (data,))
 
 
-def _sent_bytes(segment: bytes | Base64) -> int:
-    return -(-len(segment.data) // 3) * 4 if isinstance(segment, Base64) else len(segment)
+def _sent_bytes(segment: Data | Base64) -> int:
+    return -(-_size_bytes(segment.data) // 3) * 4 if isinstance(segment, Base64) else _size_bytes(segment)
 
 
-def _picture_segments(picture: Base64 | DataUri) -> tuple[bytes | Base64, ...]:
+def _size_bytes(data: Data) -> int:
+    return data.size_bytes if isinstance(data, Source) else len(data)
+
+
+async def _slices(segment: Data | Base64) -> AsyncGenerator[bytes]:
+    data = segment.data if isinstance(segment, Base64) else segment
+    async with aclosing(_read(data) if isinstance(data, Source) else _cut(data)) as parts:
+        async for part in _encoded(parts) if isinstance(segment, Base64) else parts:
+            yield part
+
+
+async def _cut(data: bytes) -> AsyncGenerator[bytes]:
+    for at in range(0, len(data), _SLICE_BYTES):
+        yield data[at : at + _SLICE_BYTES]
+
+
+async def _read(source: Source) -> AsyncGenerator[bytes]:
+    left = source.size_bytes
+    async for part in source.stream():
+        left -= len(part)
+        if left < 0:
+            break
+        async for each in _cut(part):
+            yield each
+    if left:
+        raise UnboughtError("a picture has not the size that it should have", may_retry=False)
+
+
+async def _encoded(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    rest = b""
+    async for part in parts:
+        part = rest + part if rest else part
+        whole = len(part) - len(part) % 3
+        rest = part[whole:]
+        yield pybase64.b64encode(part[:whole])
+    if rest:
+        yield pybase64.b64encode(rest)
+
+
+def _picture_segments(picture: Base64 | DataUri) -> tuple[Data | Base64, ...]:
     if isinstance(picture, Base64):
         return (picture,)
     return f"data:{picture.content_type};base64,".encode(), Base64(picture.data)

@@ -13,8 +13,9 @@ from yarl import URL
 
 from limner.domain import limits
 from limner.models.http.answer import Response, ServerEvent
-from limner.models.http.base64_text import SLICE_BYTES
+from limner.models.http.base64_text import SLICE_BYTES, SMALL_BYTES
 from limner.models.http.body import Body
+from limner.models.http.budget import ByteBudget, Share
 from limner.models.http.errors import (
     CallError,
     ForbiddenAddressError,
@@ -30,6 +31,8 @@ MAX_ANSWER_BYTES: Final = 4 * limits.MAX_STORED_BYTES
 """Most of one answer: several pictures in base64."""
 _MAX_ERROR_BYTES: Final = 256 * limits.KIB
 """Most of an error that is not JSON; the rest is dropped."""
+_GUESSED_BYTES: Final = 16 * limits.MIB
+"""What an answer is expected to have that does not say."""
 _IDLE_S: Final = 20.0
 """Shorter than the idle limits of the vendors' load balancers, so that they seldom close what is about to be used."""
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "limner"}
@@ -58,10 +61,13 @@ class Timeouts:
 class Stream:
     """An answer whose headers are there. ``read`` or ``events`` takes its body, once."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, turns: Turns, max_bytes: int) -> None:
+    def __init__(
+        self, answer: aiohttp.ClientResponse, turns: Turns, max_bytes: int, share: Share | None = None
+    ) -> None:
         self._answer = answer
         self._turns = turns
         self._max_bytes = max_bytes
+        self._share = share
 
     @property
     def status(self) -> int:
@@ -114,6 +120,7 @@ class Stream:
 
     async def _read_whole(self) -> Sink:
         sink: Sink | None = None
+        await self._reserve()
         async for part in self._slices(self._max_bytes):
             sink = sink or sink_for(part, self._answer.content_length)
             sink.feed(part)
@@ -123,7 +130,16 @@ class Stream:
         async with aclosing(slices(self._answer, self._turns, max_bytes)) as parts:
             with _translated():
                 async for part in parts:
+                    if self._share is not None:
+                        self._share.use(len(part))
                     yield part
+
+    async def _reserve(self) -> None:
+        """Wait until there is room for the answer, unless it is small."""
+        size_bytes = self._answer.content_length
+        if self._share is None or (size_bytes is not None and size_bytes <= SMALL_BYTES):
+            return
+        await self._share.reserve(min(size_bytes or _GUESSED_BYTES, self._max_bytes))
 
 
 class HttpClient:
@@ -131,7 +147,9 @@ class HttpClient:
 
     Connections are made with the first request, on its event loop, and kept for 20 s; ``close`` ends them, and
     nothing is sent afterwards. Raises ``UnreachableError`` when nothing was sent, ``OutcomeUnknownError`` when no
-    whole answer came. Memory per request: the pictures once, decoded, and less than 1 MiB beside them.
+    whole answer came. Memory per request: the pictures of its answer once, decoded, and less than 1 MiB beside them;
+    what a ``share`` of the ``budget`` is handed along with bounds all of these together. What a ``Source`` of the body
+    raises is raised as it is: the request was never whole.
 
     ``proxy`` is the operator's own, for requests that are not ``public``; ``tls`` replaces the system's roots.
     """
@@ -143,6 +161,7 @@ class HttpClient:
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        budget: ByteBudget | None = None,
     ) -> None:
         self._max_connections = max_connections
         self._proxy = proxy
@@ -151,6 +170,7 @@ class HttpClient:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._turns = Turns()
         self._closed = False
+        self.budget = budget or ByteBudget()
 
     async def request(
         self,
@@ -162,13 +182,14 @@ class HttpClient:
         timeouts: Timeouts | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
         public: bool = False,
+        share: Share | None = None,
     ) -> Response:
         """Send a request and return the whole answer, whatever its status.
 
         ``public`` connects to public addresses alone, else raises ``ForbiddenAddressError``.
         """
         async with self.stream(
-            method, url, body, headers=headers, timeouts=timeouts, max_bytes=max_bytes, public=public
+            method, url, body, headers=headers, timeouts=timeouts, max_bytes=max_bytes, public=public, share=share
         ) as stream:
             return await stream.read()
 
@@ -182,6 +203,7 @@ class HttpClient:
         timeouts: Timeouts | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
         public: bool = False,
+        share: Share | None = None,
     ) -> AbstractAsyncContextManager[Stream]:
         """Send a request and enter when the headers of the answer are there; leaving drops what was not read.
 
@@ -190,7 +212,8 @@ class HttpClient:
         sent_headers = {**_HEADERS, **(headers or {})}
         if body is not None:
             sent_headers |= {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)}
-        return self._stream(method, url, body, sent_headers, timeouts or Timeouts(), max_bytes, public)
+        sending = _Sending(body, self._turns)
+        return self._stream(method, url, sending, sent_headers, timeouts or Timeouts(), max_bytes, public, share)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -204,40 +227,29 @@ class HttpClient:
         self,
         method: str,
         url: str | URL,
-        body: Body | None,
+        sending: "_Sending",
         headers: Mapping[str, str],
         timeouts: Timeouts,
         max_bytes: int,
         public: bool,
+        share: Share | None,
     ) -> AsyncIterator[Stream]:
         async with _limited(timeouts.total_s):
+            data = await sending.data()
             await _notice_closed_connections()
-            with _translated():
+            with sending.own_errors(), _translated():
                 answer = await self._session(public).request(
                     method,
                     URL(url, encoded=True) if isinstance(url, str) else url,
-                    data=self._data(body),
+                    data=data,
                     headers=headers,
                     timeout=_aiohttp_timeout(timeouts),
                     allow_redirects=False,
                 )
             try:
-                yield Stream(answer, self._turns, max_bytes)
+                yield Stream(answer, self._turns, max_bytes, share)
             finally:
                 answer.close()
-
-    def _data(self, body: Body | None) -> bytes | AsyncIterator[bytes] | None:
-        if body is None:
-            return None
-        return b"".join(body.slices()) if body.size_bytes <= SLICE_BYTES else self._sliced(body)
-
-    async def _sliced(self, body: Body) -> AsyncIterator[bytes]:
-        parts = body.slices()
-        while True:
-            await self._turns.mine()
-            if (part := next(parts, None)) is None:
-                return
-            yield part
 
     def _session(self, public: bool) -> aiohttp.ClientSession:
         if self._closed:
@@ -258,9 +270,50 @@ class HttpClient:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            read_bufsize=SLICE_BYTES,
             proxy=None if public else self._proxy,
             middlewares=(_once,),
         )
+
+
+class _Sending:
+    """A body on its way."""
+
+    def __init__(self, body: Body | None, turns: Turns) -> None:
+        self._body = body
+        self._turns = turns
+        self._error: Exception | None = None
+
+    async def data(self) -> bytes | AsyncIterator[bytes] | None:
+        """Return what aiohttp sends: a small body whole."""
+        if self._body is None:
+            return None
+        if self._body.size_bytes <= SMALL_BYTES:
+            return b"".join([part async for part in self._body.slices()])
+        return self._sliced(self._body)
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """Raise what the body raised while it was sent in place of what became of the connection."""
+        try:
+            yield
+        except CallError as error:
+            if self._error is not None:
+                raise self._error from error
+            raise
+
+    async def _sliced(self, body: Body) -> AsyncIterator[bytes]:
+        async with aclosing(body.slices()) as parts:
+            while True:
+                await self._turns.mine()
+                try:
+                    part = await anext(parts, None)
+                except Exception as error:
+                    self._error = error
+                    raise
+                if part is None:
+                    return
+                yield part
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

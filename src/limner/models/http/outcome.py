@@ -1,13 +1,20 @@
 """Whether a request bought anything, and what callers are told of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from limner.domain.errors import LimnerError, OverloadedError, ProviderMisconfiguredError, ProviderUnavailableError
+from limner.domain.errors import (
+    ContentRejectedError,
+    InvalidFieldError,
+    LimnerError,
+    OverloadedError,
+    ProviderMisconfiguredError,
+    ProviderUnavailableError,
+)
 from limner.models.http.answer import Response
 from limner.models.http.errors import BusyError, CallError, OutcomeUnknownError, ResultError, UnboughtError
 from limner.models.http.retry import RetryHint, retry_hint
@@ -102,6 +109,25 @@ def bought_nothing(error: LimnerError) -> bool:
     if isinstance(error, ProviderUnavailableError | ProviderMisconfiguredError):
         return error.metadata.get(OUTCOME) == NOT_BOUGHT
     return isinstance(error, OverloadedError)
+
+
+def gravest(errors: Iterable[LimnerError]) -> LimnerError:
+    """Return which of several errors callers are told, when a task's calls all failed; of equals the first.
+
+    Money first: what was, or may have been, bought; then a refusal, which no other model may be asked to go round;
+    then what the operator has to mend; a provider that is busy; one that is down.
+    """
+    return max(errors, key=_gravity)
+
+
+def _gravity(error: LimnerError) -> int:
+    if isinstance(error, ContentRejectedError | InvalidFieldError):
+        return 3
+    if isinstance(error, ProviderUnavailableError | ProviderMisconfiguredError) and not bought_nothing(error):
+        return 4
+    if isinstance(error, ProviderMisconfiguredError):
+        return 2
+    return int(isinstance(error, OverloadedError))
 
 
 def _after_s(error: UnboughtError) -> float:

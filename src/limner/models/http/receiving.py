@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from limner.models.http.base64_text import SLICE_BYTES
+from limner.models.http.base64_text import SLICE_BYTES, SMALL_BYTES
 from limner.models.http.buffer import Buffer
 from limner.models.http.errors import AnswerTooLargeError, UnreadableAnswerError
 from limner.models.http.lifting import JsonLifter
@@ -41,7 +41,7 @@ class WholeBody:
 
 
 async def slices(answer: aiohttp.ClientResponse, turns: Turns, max_bytes: int) -> AsyncGenerator[bytes]:
-    """Yield the body in slices of at most 64 KiB, unpacked where the server packed it unasked, a turn for each.
+    """Yield the body in slices of at most 256 KiB, unpacked where the server packed it unasked, a turn for each.
 
     Raises ``AnswerTooLargeError`` as soon as the body says that it is, or gets, larger than ``max_bytes``, and what
     aiohttp raises when it breaks off.
@@ -57,7 +57,7 @@ async def slices(answer: aiohttp.ClientResponse, turns: Turns, max_bytes: int) -
             if received > max_bytes:
                 raise AnswerTooLargeError("an answer is too large")
             yield part
-            if received > SLICE_BYTES:
+            if received > SMALL_BYTES:
                 await turns.mine()
 
 
@@ -82,6 +82,6 @@ def _inflated(inflate: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
 
 def sink_for(first: bytes, size_bytes: int | None) -> Sink:
     """Return where a body goes that begins like this: only a JSON body that may be large is worth reading closely."""
-    small = size_bytes is not None and size_bytes <= SLICE_BYTES
+    small = size_bytes is not None and size_bytes <= SMALL_BYTES
     looks_like_json = first.lstrip()[:1] in {b"{", b"["}
     return JsonLifter() if looks_like_json and not small else WholeBody()

@@ -9,6 +9,7 @@ from limner.domain import limits
 from limner.models.http.addresses import ResultAddresses, Target
 from limner.models.http.answer import Response, picture_bytes
 from limner.models.http.base64_text import SLICE_BYTES, Base64Decoder
+from limner.models.http.budget import Share
 from limner.models.http.client import HttpClient, Timeouts
 from limner.models.http.errors import (
     AnswerTooLargeError,
@@ -42,7 +43,9 @@ class ResultFetcher:
         self._timeouts = timeouts
         self._sleep = sleep
 
-    async def fetch(self, value: object, max_bytes: int = limits.MAX_STORED_BYTES) -> bytes:
+    async def fetch(
+        self, value: object, max_bytes: int = limits.MAX_STORED_BYTES, *, share: Share | None = None
+    ) -> bytes:
         """Return the bytes of a result: an address, one relative to the provider's own, or a data URI.
 
         ``value`` is what ``Response.json`` gave; ``bytes`` (decoded already) come back as they are. What is declared
@@ -50,16 +53,16 @@ class ResultFetcher:
         than ``max_bytes``.
         """
         if isinstance(value, str) and value[:5].lower() != "data:":
-            return await self._fetch(self._addresses.target(value), max_bytes)
+            return await self._fetch(self._addresses.target(value), max_bytes, share)
         try:
             return await _decoded(value, max_bytes) if isinstance(value, str) else picture_bytes(value, max_bytes)
         except UnreadableAnswerError as error:
             raise ResultError("the result in the answer is wrong or too large") from error
 
-    async def _fetch(self, target: Target, max_bytes: int) -> bytes:
+    async def _fetch(self, target: Target, max_bytes: int, share: Share | None) -> bytes:
         for delay_s in _DELAYS_S:
             try:
-                return _content(await self._follow(target, max_bytes))
+                return _content(await self._follow(target, max_bytes, share))
             except (ForbiddenAddressError, AnswerTooLargeError, _LostError) as error:
                 raise ResultError(str(error)) from error
             except CallError as error:
@@ -67,15 +70,15 @@ class ResultFetcher:
                     raise
             await self._sleep(delay_s)
         try:
-            return _content(await self._follow(target, max_bytes))
+            return _content(await self._follow(target, max_bytes, share))
         except CallError as error:
             raise ResultError(str(error)) from error
 
-    async def _follow(self, target: Target, max_bytes: int) -> Response:
+    async def _follow(self, target: Target, max_bytes: int, share: Share | None) -> Response:
         """Get what is there, over up to three redirects, each checked like the first address."""
         for _ in range(_MAX_REDIRECTS + 1):
             answer = await self._client.request(
-                "GET", target.url, timeouts=self._timeouts, max_bytes=max_bytes, public=target.public
+                "GET", target.url, timeouts=self._timeouts, max_bytes=max_bytes, public=target.public, share=share
             )
             if answer.status not in _REDIRECTS:
                 return answer

@@ -172,7 +172,7 @@ def _capabilities(
         price_usd=price_usd,
         retires=facts.retires if facts else None,
     )
-    return replace(known, **overrides)
+    return known.overridden(overrides)
 
 
 def _operations(dialect: Dialect, wanted: Sequence[Operation]) -> tuple[Operation, ...]:

@@ -8,7 +8,6 @@ from typing import Final
 from limner.domain.errors import (
     ContentRejectedError,
     LimnerError,
-    OverloadedError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
     StorageUnavailableError,
@@ -28,10 +27,12 @@ from limner.models.http import (
     ResultError,
     ResultFetcher,
     RetryPolicy,
+    Share,
     Timeouts,
     UnboughtError,
     UnreadableAnswerError,
     definite,
+    gravest,
     picture_bytes,
     provider_errors,
     retry_surely_unbought,
@@ -106,24 +107,26 @@ class OpenAiModel:
         """Do nothing: the connections are the client's."""
 
     async def _make(self, call: Call, work: "_Work") -> None:
-        try:
-            entries = await self._buy(call, work)
-        except LimnerError as error:
-            work.lost(call.indexes, error)
-        else:
-            await self._hand_over(call, entries, work)
+        # What the answer takes is given back when its last picture is kept.
+        with self._api.share() as share:
+            try:
+                entries = await self._buy(call, work, share)
+            except LimnerError as error:
+                work.lost(call.indexes, error)
+            else:
+                await self._hand_over(call, entries, work, share)
 
-    async def _buy(self, call: Call, work: "_Work") -> list[Entry]:
+    async def _buy(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
         with provider_errors():
             return await retry_surely_unbought(
-                lambda: self._submit(call, work), self._retry, within_s=self._retry_within_s
+                lambda: self._submit(call, work, share), self._retry, within_s=self._retry_within_s
             )
 
-    async def _submit(self, call: Call, work: "_Work") -> list[Entry]:
+    async def _submit(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
         with self._breaker.attempt():
             submission = await work.job.submitting(call.indexes)
             try:
-                return await self._ask(call, work)
+                return await self._ask(call, work, share)
             except (CallError, LimnerError) as error:
                 if isinstance(error, CallError):
                     log.warning("a call failed", extra={"model": self._capabilities.id, "why": str(error)})
@@ -131,8 +134,8 @@ class OpenAiModel:
                     await submission.void()
                 raise
 
-    async def _ask(self, call: Call, work: "_Work") -> list[Entry]:
-        async with self._api.stream("POST", call.path, await call.body(work.order.inputs)) as stream:
+    async def _ask(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
+        async with self._api.stream("POST", call.path, call.body(work.order.inputs), share=share) as stream:
             if stream.is_events and stream.status < 300:
                 return [await streamed_entry(stream, _Previews(call, work.job, self._upstream.previews).show)]
             response = await stream.read()
@@ -152,7 +155,7 @@ class OpenAiModel:
         }
         log.log(level, "a provider refuses", extra={"model": self._capabilities.id, **facts})
 
-    async def _hand_over(self, call: Call, entries: list[Entry], work: "_Work") -> None:
+    async def _hand_over(self, call: Call, entries: list[Entry], work: "_Work", share: Share) -> None:
         """Keep the pictures one by one, and let go of each as soon as it is kept."""
         complete = len(entries) >= len(call.indexes)
         missing = call.indexes[len(entries) :]
@@ -160,26 +163,26 @@ class OpenAiModel:
             entry, entries[place] = entries[place], Entry()
             # Of a short list nobody knows which picture is which.
             seed = call.seed + place if call.seed is not None and complete else None
-            await self._keep(index, entry, seed, work)
+            await self._keep(index, entry, seed, work, share)
         work.lost(missing, _lost("The model made fewer pictures than asked."))
 
-    async def _keep(self, index: int, entry: Entry, seed: int | None, work: "_Work") -> None:
+    async def _keep(self, index: int, entry: Entry, seed: int | None, work: "_Work", share: Share) -> None:
         try:
             with provider_errors():
-                data = await self._bytes_of(entry)
+                data = await self._bytes_of(entry, share)
             await work.made(MadePicture(index=index, data=data, seed=seed))
         except LimnerError as error:
             work.lost((index,), error)
         else:
             work.describe(entry.revised_prompt)
 
-    async def _bytes_of(self, entry: Entry) -> bytes:
+    async def _bytes_of(self, entry: Entry, share: Share) -> bytes:
         if entry.base64 or not entry.address:
             try:
                 return picture_bytes(entry.base64)
             except UnreadableAnswerError as error:
                 raise ResultError("an answer holds no picture where one should be") from error
-        return await self._results.fetch(entry.address)
+        return await self._results.fetch(entry.address, share=share)
 
 
 class _Previews:
@@ -217,20 +220,11 @@ class _Work:
         self._lost |= dict.fromkeys(indexes, error)
 
     def settle(self) -> None:
-        """Tell of each lost picture; raise the most telling error when all are lost."""
+        """Tell of each lost picture; raise the gravest error when all are lost."""
         if self._lost and not self._made:
-            raise min(self._lost.values(), key=_rank)
+            raise gravest(self._lost[index] for index in sorted(self._lost))
         for index, error in sorted(self._lost.items()):
             self.job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
-
-
-def _rank(error: LimnerError) -> int:
-    """Order errors: refusals first, then what may have been paid, so that nobody buys again lightly."""
-    if isinstance(error, ContentRejectedError):
-        return 0
-    if isinstance(error, OverloadedError):
-        return 3
-    return 2 if _bought_nothing(error) else 1
 
 
 def _bought_nothing(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from limner.domain import limits
 from limner.domain.image import OutputFormat
 from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation, UpscaleTask
-from limner.models.http import Body, Part, json_body, multipart_body
+from limner.models.http import Body, Part, Source, json_body, multipart_body
 from limner.models.openai.dialects import Dialect, SeedPlace, guarded_prompt, prompt_with_seed
 from limner.service.ports import InputPicture, Order
 
@@ -44,11 +44,11 @@ class Call:
     seed: int | None
     """The seed of the first one, the next ones follow; ``None`` when the server has no seeds."""
 
-    async def body(self, inputs: Sequence[InputPicture]) -> Body:
-        """Return the body. The inputs are read for it and kept nowhere else: a call waits for minutes."""
+    def body(self, inputs: Sequence[InputPicture]) -> Body:
+        """Return the body. The inputs are read while they are sent, and kept nowhere: a call waits for minutes."""
         if not inputs:
             return json_body(self.fields)
-        files = [_file_part(each, await each.read(), number, len(inputs)) for number, each in enumerate(inputs, 1)]
+        files = [_file_part(each, number, len(inputs)) for number, each in enumerate(inputs, 1)]
         return multipart_body([*_plain_parts(self.fields), *files])
 
 
@@ -111,8 +111,9 @@ def _plain_parts(fields: Fields) -> Iterator[Part]:
         yield Part(name=name, data=str(value).lower() if isinstance(value, bool) else str(value))
 
 
-def _file_part(picture: InputPicture, data: bytes, number: int, total: int) -> Part:
+def _file_part(picture: InputPicture, number: int, total: int) -> Part:
     """Return an input; one goes by ``image``, several go by ``image[]``, as the vendor's SDK sends them."""
     kind = picture.image.format
     name = "image" if total == 1 else "image[]"
+    data = Source(picture.image.size_bytes, picture.stream)
     return Part(name=name, data=data, file_name=f"{number}.{kind}", content_type=kind.content_type)

@@ -17,11 +17,15 @@ from limner.domain.limits import KIB, MIB
 from limner.models.http import (
     AnswerTooLargeError,
     Base64,
+    Body,
+    ByteBudget,
     DataUri,
     HttpClient,
     OutcomeUnknownError,
     Part,
+    Source,
     Timeouts,
+    UnboughtError,
     UnreachableError,
     UnreadableAnswerError,
     bytes_body,
@@ -42,6 +46,10 @@ from tests.unit.models.http.servers import (
 
 ORDER = json_body({"prompt": "a heron"})
 SOON = Timeouts(connect_s=0.3, first_byte_s=0.3, total_s=1.5)
+
+
+async def whole(body: Body) -> bytes:
+    return b"".join([part async for part in body.slices()])
 
 
 @pytest.fixture
@@ -317,7 +325,7 @@ async def test_the_status_of_an_error_counts_though_its_body_is_broken_or_huge(
 
 async def test_an_error_that_repeats_the_whole_request_can_be_read(client: HttpClient) -> None:
     detail = {"type": "content_policy_violation", "input": {"image_url": DataUri("image/png", os.urandom(3 * MIB))}}
-    text = b"".join(json_body({"detail": [detail, {"loc": ["body"]}]}).slices())
+    text = await whole(json_body({"detail": [detail, {"loc": ["body"]}]}))
     async with answering(head("422 No", Content_Length=len(text)), text) as server:
         found = (await client.request("POST", server.url, ORDER)).json()
     assert isinstance(found, dict)
@@ -381,6 +389,54 @@ async def test_a_body_can_be_sent_again(client: HttpClient) -> None:
         assert len({each.partition(b"\r\n\r\n")[2] for each in server.requests}) == 1
 
 
+def source(data: bytes, *, size: int = 0, part: int = 70_001, fails_after: int = 1 << 40) -> Source:
+    """Bytes in uneven parts, of a size that need not be the truth, from a place that may fail."""
+
+    async def stream() -> AsyncIterator[bytes]:
+        for at in range(0, len(data), part):
+            if at >= fails_after:
+                raise LostError
+            yield data[at : at + part]
+
+    return Source(size or len(data), stream)
+
+
+class LostError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("size", [0, 1, 3000, 200 * KIB, MIB + 1])
+@pytest.mark.parametrize("part", [1000, 70_001, 4 * MIB])
+async def test_what_is_read_while_it_is_sent_arrives_as_it_is(client: HttpClient, size: int, part: int) -> None:
+    data = os.urandom(size)
+    async with answering(head(Content_Length=0, Connection="close")) as server:
+        for body in (json_body({"a": Base64(source(data, part=part))}), json_body({"a": Base64(data)})):
+            await client.request("POST", server.url, body)
+        first, second = (each.partition(b"\r\n\r\n")[2] for each in server.requests)
+        assert first == second
+        parts = [Part(name="image", data=source(data, part=part), file_name="a.png")]
+        await client.request("POST", server.url, multipart_body(parts))
+        assert data in server.requests[-1]
+
+
+@pytest.mark.parametrize("size", [1000, MIB])
+async def test_what_a_body_raises_while_it_is_sent_is_raised(client: HttpClient, size: int) -> None:
+    async with answering(head(Content_Length=0)) as server:
+        with pytest.raises(LostError):
+            body = json_body({"a": Base64(source(bytes(size), part=size // 2, fails_after=1))})
+            await client.request("POST", server.url, body)
+        assert not [each for each in server.requests if each.endswith(b"}")], "the request was whole"
+
+
+@pytest.mark.parametrize("size", [MIB - 1, MIB + 1])
+async def test_a_body_of_another_size_than_it_says_is_not_sent_to_its_end(client: HttpClient, size: int) -> None:
+    async with answering(head(Content_Length=0)) as server:
+        with pytest.raises(UnboughtError) as raised:
+            await client.request("POST", server.url, json_body({"a": Base64(source(bytes(size), size=MIB))}))
+        assert not raised.value.may_retry
+        assert not [each for each in server.requests if each.endswith(b"}")], "the request was whole"
+
+
 async def test_a_value_that_is_no_json_is_refused() -> None:
     with pytest.raises(TypeError):
         json_body({"a": b"bytes"})
@@ -405,7 +461,7 @@ async def test_an_answer_that_comes_before_the_whole_body_was_sent_is_taken(clie
 async def test_pictures_in_json_come_back_as_bytes(client: HttpClient, size: int, chunked: bool) -> None:
     pictures = [os.urandom(size), os.urandom(size + 1)]
     document = {"data": [{"b64_json": Base64(each)} for each in pictures], "created": 7}
-    text = b"".join(json_body(document).slices())
+    text = await whole(json_body(document))
     framing = {"Transfer_Encoding": "chunked"} if chunked else {"Content_Length": len(text)}
     framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text) if chunked else text
     async with answering(head(**framing), framed) as server:
@@ -414,6 +470,24 @@ async def test_pictures_in_json_come_back_as_bytes(client: HttpClient, size: int
     assert isinstance(found, dict)
     assert found["created"] == 7
     assert [picture_bytes(each["b64_json"]) for each in found["data"]] == pictures
+
+
+async def test_large_answers_are_let_in_one_after_the_other_and_small_ones_at_once() -> None:
+    client = HttpClient(budget=ByteBudget(3 * MIB))
+    large, small = bytes(2 * MIB), bytes(10 * KIB)
+    async with (
+        answering(head(Content_Length=len(large), Connection="close"), large) as first,
+        answering(head(Content_Length=len(small), Connection="close"), small) as second,
+    ):
+        with client.budget.share() as one, client.budget.share() as other, client.budget.share() as third:
+            await client.request("GET", first.url, share=one)
+            waiting = asyncio.create_task(client.request("GET", first.url, share=other))
+            assert (await client.request("GET", second.url, share=third)).body == small
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            one.give_back()
+            assert (await waiting).body == large
+    await client.close()
 
 
 async def test_an_answer_that_is_no_json_can_be_read_but_not_parsed(client: HttpClient) -> None:
@@ -427,7 +501,7 @@ async def test_an_answer_that_is_no_json_can_be_read_but_not_parsed(client: Http
 
 async def test_events_come_while_the_stream_is_open(client: HttpClient) -> None:
     picture = os.urandom(2 * MIB)
-    line = b"".join(json_body({"b64_json": Base64(picture)}).slices())
+    line = await whole(json_body({"b64_json": Base64(picture)}))
     parts = [
         head(Content_Type="text/event-stream"),
         b": hello\n\nevent: image_generation.partial_image\ndata: " + line + b"\n\n",

@@ -23,6 +23,7 @@ from limner.models.http import (
     Verdict,
     bought_nothing,
     definite,
+    gravest,
     provider_errors,
     verdict,
 )
@@ -102,3 +103,18 @@ def test_only_what_says_so_bought_nothing() -> None:
     assert not bought_nothing(ProviderMisconfiguredError())
     assert bought_nothing(ProviderMisconfiguredError(metadata={"outcome": "not_bought"}))
     assert not bought_nothing(ContentRejectedError(metadata={"outcome": "not_bought"}))
+
+
+def test_of_several_errors_callers_are_told_of_money_first() -> None:
+    ordered: list[LimnerError] = [
+        ProviderUnavailableError(metadata={"outcome": "unknown"}),
+        ContentRejectedError(),
+        ProviderMisconfiguredError(metadata={"outcome": "not_bought"}),
+        OverloadedError(),
+        ProviderUnavailableError(metadata={"outcome": "not_bought"}),
+    ]
+    for at, error in enumerate(ordered):
+        assert gravest(reversed(ordered[at:])) is error
+    assert gravest([ProviderMisconfiguredError(), ordered[1]]).reason == ProviderMisconfiguredError.reason
+    bought = ProviderUnavailableError(metadata={"outcome": "bought"})
+    assert gravest([bought, ordered[0]]) is bought

@@ -1,0 +1,100 @@
+"""Workers are killed at random times under load. ``LIMNER_CRASH_KILLS`` says how often, ``LIMNER_CRASH_SEED`` which."""
+
+import asyncio
+import itertools
+import os
+import random
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+
+from limner.domain.task import GenerationState
+from tests.purchase.books import read_books
+from tests.purchase.conftest import Site, reason_of
+from tests.purchase.serving import Replica, running
+
+KILLS = int(os.environ.get("LIMNER_CRASH_KILLS", "6"))
+CALLERS = 6
+WORKSPACES = ("acme", "bolt")
+_SETTLING_S = 30.0
+_AGAIN_AFTER_S = 0.05
+
+
+@dataclass
+class Load:
+    """Callers who ask for pictures, lose patience, cancel, and ask again with the same key."""
+
+    site: Site
+    chance: random.Random
+    ended: bool = False
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    unknown: int = 0
+    made: int = 0
+
+    async def run(self, replicas: list[Replica]) -> None:
+        while not self.ended:
+            await self._ask(self.chance.choice(replicas), f"picture {next(self.numbers)}")
+
+    async def _ask(self, replica: Replica, prompt: str) -> None:
+        fault = self.chance.choice(["", "", "", "[[fault:slow=0.3]]", "[[fault:drop]]", "[[fault:refuse]]"])
+        facts: dict[str, Any] = {
+            "model_id": self.chance.choice(["direct", "queue", "queue", "free"]),
+            "num_images": self.chance.choice([1, 1, 3]),
+            "workspace": self.chance.choice(WORKSPACES),
+        }
+        key = f"key of {prompt}" if self.chance.random() < 0.9 else ""
+        for attempt in itertools.count():
+            impatient = attempt == 0 and self.chance.random() < 0.2
+            try:
+                await self.site.generate(replica, prompt + fault, key=key, timeout_s=0.1 if impatient else 30, **facts)
+                self.made += 1
+                return
+            except grpc.aio.AioRpcError as error:
+                if not key or self._is_final(error):
+                    return
+            await asyncio.sleep(_AGAIN_AFTER_S)
+
+    def _is_final(self, error: grpc.aio.AioRpcError) -> bool:
+        """Tell whether the same key will never answer anything else; count honest doubts."""
+        info = reason_of(error)
+        if info.metadata.get("outcome") == "unknown":
+            self.unknown += 1
+            return True
+        again = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+        return error.code() not in again
+
+
+async def settled(site: Site) -> None:
+    """Wait until nothing runs any longer."""
+    async with asyncio.timeout(_SETTLING_S):
+        while read_books(site.stored_settings).states()[GenerationState.RUNNING]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.timeout(60 + 5 * KILLS)
+async def test_kills_at_random_times(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """One worker on SQLite, two on PostgreSQL."""
+    seed = int(os.environ.get("LIMNER_CRASH_SEED", secrets.randbelow(1_000_000)))
+    with capsys.disabled():
+        print(f" LIMNER_CRASH_SEED={seed} kills={KILLS}", end=" ", flush=True)
+    chance = random.Random(seed)
+    replicas = [site.add_replica() for _ in range(2 if site.settings else 1)]
+    load = Load(site, chance)
+    async with running(*replicas):
+        callers = [asyncio.create_task(load.run(replicas)) for _ in range(CALLERS)]
+        for _ in range(KILLS):
+            await asyncio.sleep(chance.uniform(0.05, 0.8))
+            victim = chance.choice(replicas)
+            victim.kill()
+            assert await victim.ended() == -9
+            await victim.start()
+        load.ended = True
+        await asyncio.gather(*callers)
+        await settled(site)
+        books = await site.audited()
+    assert load.made > KILLS, "there was no load"
+    with capsys.disabled():
+        print(f"{dict(books.states())}", end=" ", flush=True)

@@ -1,0 +1,37 @@
+"""What runs in the process of a worker. Imports nothing of ours at the top: settings are read by imports too."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+
+def serve(environment: Mapping[str, str], port: int, provider_url: str, log: str, ready: Connection) -> None:
+    """Run a worker until SIGTERM; tells on ``ready`` that it answers."""
+    for name in [name for name in os.environ if name.startswith(("LIMNER_", "STORAGE_"))]:
+        del os.environ[name]
+    os.environ.update(environment)
+    with Path(log).open("a") as file:
+        os.dup2(file.fileno(), 2)
+    asyncio.run(_serve(port, provider_url, ready))
+
+
+async def _serve(port: int, provider_url: str, ready: Connection) -> None:
+    # Only now: a failpoint is read when it is imported.
+    from limner.app import Address, Worker, prepare
+    from limner.settings import Settings
+    from limner.telemetry import logging_to_stderr
+    from tests.purchase.billed import models_of
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    settings = Settings.read()
+    with logging_to_stderr(settings.log_level):
+        prepare(settings)
+        worker = Worker(settings, models=models_of(provider_url))
+        await worker.start([Address(settings.host, port)])
+        ready.send("ready")
+        await stop.wait()
+        await worker.stop()
