@@ -39,10 +39,10 @@ run: $(READY) ## Run the service until Ctrl-C, with a token and example calls
 	@$(BIN)/python tools/demo.py --stay
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-diffusers: $(DIFFUSERS_READY) ## Run the tests that need PyTorch, in an environment of their own
-	@$(DIFFUSERS_VENV)/bin/python -m pytest tests/diffusers
+	@$(DIFFUSERS_VENV)/bin/python -m pytest tests/diffusers $(PYTEST_ARGS)
 
 $(DIFFUSERS_READY): $(LOCK) $(DIFFUSERS_LOCK) pyproject.toml
 	$(PYTHON) -m venv $(DIFFUSERS_VENV)

@@ -420,7 +420,7 @@ async def test_short_memory_halves_batches_then_overloads_and_is_survived(build:
     pid = own_device.pid
     assert pid is not None
 
-    limit_memory(pid, 100 * MIB)
+    limit_memory(pid, 130 * MIB)  # measured: below 110 not one picture fits, from 150 on all do
     parts = await made(model, generate(8))
     assert len(parts.pictures) == 8
     assert parts.fraction_at_first_picture < 0.4  # all together, it would be 1/2
