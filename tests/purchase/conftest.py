@@ -115,7 +115,9 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def embedded(tmp_path: Path, provider: Provider) -> Site:
     """SQLite and files."""
-    return Site(tmp_path, provider)
+    folder = tmp_path / "embedded"
+    folder.mkdir()
+    return Site(folder, provider)
 
 
 @pytest.fixture
