@@ -115,9 +115,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def embedded(tmp_path: Path, provider: Provider) -> Site:
     """SQLite and files."""
-    folder = tmp_path / "embedded"
-    folder.mkdir()
-    return Site(folder, provider)
+    return Site(tmp_path, provider)
 
 
 @pytest.fixture
