@@ -24,10 +24,12 @@ help: ## List the targets
 
 setup: $(READY) ## Make the virtual environment with all that running and testing need
 
+# The lock is whole, so pip has nothing to resolve: left to resolve it fails, before 23.3, on `package[extra]` as soon as
+# a newer release of the package is out.
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Limner needs Python 3.11 or newer: set PYTHON" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install $(PIP) --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install $(PIP) --no-deps --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
 	$(BIN)/python tools/generate.py --imports-only
 	@touch $@
