@@ -32,7 +32,7 @@ class Received:
 
     def preview(self, index: int, data: bytes, content_type: str) -> None: ...
 
-    async def submitting(self, indexes: Sequence[int]) -> Submission:
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> Submission:
         raise NotImplementedError
 
     async def made(self, picture: MadePicture) -> None: ...

@@ -44,7 +44,7 @@ class RecordingJob:
     def preview(self, index: int, data: bytes, content_type: str) -> None:
         raise AssertionError("nobody watches")
 
-    async def submitting(self, indexes: Sequence[int]) -> Submission:
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> Submission:
         self.submissions.append(RecordedSubmission(tuple(indexes)))
         return self.submissions[-1]
 

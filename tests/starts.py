@@ -21,7 +21,8 @@ def task_of(generation: Generation) -> Task:
 
 def plan_of(generation: Generation, *, unit_cost_micros: int = 0) -> Plan:
     image_ids = tuple(new_id() for _ in range(generation.requested_images))
-    return Plan(task=task_of(generation), seed=7, image_ids=image_ids, unit_cost_micros=unit_cost_micros)
+    prices_micros = {generation.model: unit_cost_micros}
+    return Plan(task=task_of(generation), seed=7, image_ids=image_ids, prices_micros=prices_micros)
 
 
 def start_of(

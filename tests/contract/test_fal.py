@@ -36,6 +36,10 @@ PROMPT = "a lighthouse"
 SMALL = picture((30, 60, 90), 96, 64)
 
 
+def accepted_as(provider_job_id: str) -> KnownSubmission:
+    return KnownSubmission(indexes=(0,), provider_job_id=provider_job_id)
+
+
 @dataclass(kw_only=True)
 class VerifyingJob(RecordingJob):
     """A job that looks into each picture, as the service does."""
@@ -633,7 +637,7 @@ async def test_a_cancelled_job_can_be_withdrawn(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not fal.recorder.to("api", "PUT")
-    assert await each.cancel(job.known()[0].provider_job_id) is may_bill
+    assert await each.cancel(job.known()[0]) is may_bill
     assert len(fal.ledger.purchases) == int(may_bill)
     assert len(fal.recorder.to("api", "PUT")) == 1
 
@@ -655,9 +659,9 @@ async def test_withdrawing_what_is_over_or_unknown_may_be_billed(
 ) -> None:
     each = model(account)
     await each.run(generate(), job)
-    assert await each.cancel(job.known()[0].provider_job_id) is True
-    assert await each.cancel("fal-ai/x|fal-ai/x/status|fal-ai/x/cancel") is True
-    assert await each.cancel("https://elsewhere.example.com/cancel") is True
+    assert await each.cancel(job.known()[0]) is True
+    assert await each.cancel(accepted_as("fal-ai/x|fal-ai/x/status|fal-ai/x/cancel")) is True
+    assert await each.cancel(accepted_as("https://elsewhere.example.com/cancel")) is True
 
 
 # The catalogue.

@@ -612,14 +612,14 @@ class TestLeases:
         start = start_of(generation, "worker", LEASE, unit_cost_micros=40_000)
         await repository.start_generation(start)
         for number in range(3):
-            await repository.add_submission(generation.id, "worker", number, [number])
+            await repository.add_submission(generation.id, "worker", number, [number], f"model-{number}")
         await repository.accept_submission(generation.id, 1, "job-1")
         await repository.void_submission(generation.id, 2)
         (found,) = await repository.take_over("me", LATER, LATER, 10)
         assert (found.plan, found.granted_images, found.cancel_requested) == (start.plan, 3, False)
         assert found.submissions == (
-            SubmissionRecord(indexes=(0,), provider_job_id=""),
-            SubmissionRecord(indexes=(1,), provider_job_id="job-1"),
+            SubmissionRecord(indexes=(0,), provider_job_id="", model_id="model-0"),
+            SubmissionRecord(indexes=(1,), provider_job_id="job-1", model_id="model-1"),
         )
 
     async def test_those_lapsed_longest_come_first(self, repository: SqlRepository) -> None:

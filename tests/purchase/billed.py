@@ -91,8 +91,11 @@ class QueueModel:
         async with aiohttp.ClientSession() as session:
             await _all([self._wait(session, each.provider_job_id, each.indexes, job) for each in submissions])
 
-    async def cancel(self, provider_job_id: str) -> bool:
-        async with aiohttp.ClientSession() as session, session.delete(self._job(provider_job_id)) as response:
+    async def cancel(self, submission: KnownSubmission) -> bool:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.delete(self._job(submission.provider_job_id)) as response,
+        ):
             return response.status != 204
 
     async def close(self) -> None:

@@ -417,8 +417,10 @@ class GatedRepository:
         started: Started = await self._write(writes.start_generations, start)
         return started
 
-    async def add_submission(self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int]) -> None:
-        await self._write(writes.add_submissions, writes.Purchase(generation_id, worker_id, number, indexes))
+    async def add_submission(
+        self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int], model_id: str
+    ) -> None:
+        await self._write(writes.add_submissions, writes.Purchase(generation_id, worker_id, number, indexes, model_id))
 
     async def accept_submission(self, generation_id: str, number: int, provider_job_id: str) -> None:
         await self._write(writes.accept_submissions, (generation_id, number, provider_job_id))
@@ -593,7 +595,7 @@ class ResumableSeller(Seller):
             await self._world.gate(self._worker, "fetch")
             await job.made(MadePicture(index=index, data=f"picture {index}".encode()))
 
-    async def cancel(self, provider_job_id: str) -> bool:
+    async def cancel(self, submission: KnownSubmission) -> bool:
         await self._world.gate(self._worker, "withdraw")
         return True
 

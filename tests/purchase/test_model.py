@@ -73,9 +73,11 @@ class Forgetful(GatedRepository):
 class Fenceless(GatedRepository):
     """Lets a worker buy whose generation another one took over."""
 
-    async def add_submission(self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int]) -> None:
+    async def add_submission(
+        self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int], model_id: str
+    ) -> None:
         with suppress(LeaseLostError):
-            await super().add_submission(generation_id, worker_id, number, indexes)
+            await super().add_submission(generation_id, worker_id, number, indexes, model_id)
 
 
 class Lenient(GatedRepository):

@@ -37,6 +37,8 @@ class ModelCapabilities:
     max_waiting: int = 256
     """How many tasks of one workspace wait for their turn; more are refused."""
     retires: date | None = None
+    fallback: "tuple[ModelCapabilities, ...]" = ()
+    """Models that are asked in its place when surely nothing was bought."""
 
     def violations(self, task: Task) -> Iterator[FieldViolation]:
         """Yield what of the task this model can't do, naming the field and what it can do."""
@@ -69,6 +71,10 @@ class ModelCapabilities:
         if overrides.get("seeds") and not self.seeds:
             raise ValueError("seeds: the model has none")
         return replace(self, **overrides)
+
+    def maker(self, model_id: str) -> "ModelCapabilities | None":
+        """Return this model or that one of its fallback with the id, or ``None``."""
+        return next((each for each in (self, *self.fallback) if each.id == model_id), None)
 
     def _ratios_for(self, task: Task) -> tuple[str, ...]:
         if isinstance(task, EditTask):

@@ -1,6 +1,6 @@
 """What a caller asks for: a task, and the generation that keeps track of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -153,8 +153,17 @@ class Plan:
     seed: int
     image_ids: tuple[str, ...]
     """The id of each picture, known before it is made: bytes that a crash left behind are found by it."""
-    unit_cost_micros: int = 0
-    """What a picture costs, in millionths of a US dollar."""
+    prices_micros: Mapping[str, int] = field(default_factory=dict)
+    """What a picture costs in millionths of a US dollar, by the model that makes it."""
+
+    @property
+    def unit_cost_micros(self) -> int:
+        """The most that a picture may cost: it is reserved."""
+        return max(self.prices_micros.values(), default=0)
+
+    def cost_micros(self, images: Iterable[Image]) -> int:
+        """Return what these pictures cost together."""
+        return sum(self.prices_micros.get(image.model, self.unit_cost_micros) for image in images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,13 @@ class FallbackModel:
     def __init__(self, model: ImageModel, alternatives: Sequence[ImageModel]) -> None:
         self._model = model
         self._alternatives = tuple(alternatives)
+        fallback = tuple(each.capabilities for each in alternatives)
+        self._capabilities = replace(model.capabilities, fallback=fallback)
 
     @property
     def capabilities(self) -> ModelCapabilities:
-        """What the first model can do."""
-        return self._model.capabilities
+        """What the first model can do, and which ones are asked in its place."""
+        return self._capabilities
 
     def unready_reason(self) -> str:
         """Return why the first model can't work now; empty when it can."""
@@ -59,7 +61,7 @@ class FallbackModel:
             if substitute is None:
                 continue
             log.warning("%s bought nothing; falling back to %s", self.capabilities.id, model.capabilities.id)
-            watched = _WatchedJob(job, _prefix(model))
+            watched = _WatchedJob(job, model.capabilities.id)
             try:
                 await model.run(substitute, watched)
                 return True
@@ -70,25 +72,24 @@ class FallbackModel:
 
 
 class ResumableFallbackModel(FallbackModel):
-    """A fallback some of whose models know their work by an id. Ids of alternatives begin with the model's own."""
+    """A fallback some of whose models know their work by an id."""
 
     async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
         """Go on waiting at the model that took the work; one model took all of it."""
-        model, prefix = self._owner(submissions[0].provider_job_id)
-        own = [replace(each, provider_job_id=each.provider_job_id.removeprefix(prefix)) for each in submissions]
-        await model.resume(_addressed(order, model), own, _WatchedJob(job, prefix))
+        model = self._owner(submissions[0])
+        watched = job if model is self._model else _WatchedJob(job, model.capabilities.id)
+        await model.resume(_addressed(order, model), submissions, watched)
 
-    async def cancel(self, provider_job_id: str) -> bool:
+    async def cancel(self, submission: KnownSubmission) -> bool:
         """Ask the model that took the work to stop; return whether it may still bill."""
-        model, prefix = self._owner(provider_job_id)
-        return await model.cancel(provider_job_id.removeprefix(prefix))
+        return await self._owner(submission).cancel(submission)
 
-    def _owner(self, provider_job_id: str) -> tuple[ResumableModel, str]:
-        """Return the model that took the work, and what is in front of its own id."""
+    def _owner(self, submission: KnownSubmission) -> ResumableModel:
+        """Return the model that took the work."""
         for model in self._alternatives:
-            if provider_job_id.startswith(prefix := _prefix(model)):
-                return _resumable(model), prefix
-        return _resumable(self._model), ""
+            if submission.model_id == model.capabilities.id:
+                return _resumable(model)
+        return _resumable(self._model)
 
 
 def with_fallback(model: ImageModel, alternatives: Sequence[ImageModel]) -> ImageModel:
@@ -101,10 +102,6 @@ def with_fallback(model: ImageModel, alternatives: Sequence[ImageModel]) -> Imag
 
 def _resumable(model: ImageModel) -> ResumableModel:
     return model  # type: ignore[return-value]  # only such a model hands out ids
-
-
-def _prefix(model: ImageModel) -> str:
-    return f"{model.capabilities.id}|"
 
 
 def _addressed(order: Order, model: ImageModel) -> Order:
@@ -123,11 +120,11 @@ def _order_for(model: ImageModel, order: Order) -> Order | None:
 
 
 class _WatchedJob:
-    """Passes all on, and knows whether anything came that shows that work was begun."""
+    """Passes all on, with the id of an alternative, and knows whether anything came that shows that work was begun."""
 
-    def __init__(self, job: Job, prefix: str = "") -> None:
+    def __init__(self, job: Job, model_id: str = "") -> None:
         self._job = job
-        self._prefix = prefix
+        self._model_id = model_id
         self._told = False
         self._submissions: list[_WatchedSubmission] = []
 
@@ -147,14 +144,14 @@ class _WatchedJob:
         self._told = True
         self._job.preview(index, data, content_type)
 
-    async def submitting(self, indexes: Sequence[int]) -> Submission:
-        submission = _WatchedSubmission(await self._job.submitting(indexes), self._prefix)
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> Submission:
+        submission = _WatchedSubmission(await self._job.submitting(indexes, model_id or self._model_id))
         self._submissions.append(submission)
         return submission
 
     async def made(self, picture: MadePicture) -> None:
         self._told = True
-        await self._job.made(picture)
+        await self._job.made(replace(picture, model_id=picture.model_id or self._model_id))
 
     def missed(self, missing: MissingPicture) -> None:
         self._told = True
@@ -166,14 +163,13 @@ class _WatchedJob:
 
 
 class _WatchedSubmission:
-    def __init__(self, submission: Submission, prefix: str) -> None:
+    def __init__(self, submission: Submission) -> None:
         self._submission = submission
-        self._prefix = prefix
         self.is_void = False
 
     async def accepted(self, provider_job_id: str) -> None:
         self.is_void = False
-        await self._submission.accepted(self._prefix + provider_job_id)
+        await self._submission.accepted(provider_job_id)
 
     async def void(self) -> None:
         await self._submission.void()

@@ -69,9 +69,12 @@ class SqlRepository:
         """Keep a running generation and its inputs, within quota and under its key."""
         return await self._writer.run(writes.start_generations, start)
 
-    async def add_submission(self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int]) -> None:
-        """Keep that a purchase of these pictures is about to be made."""
-        await self._writer.run(writes.add_submissions, writes.Purchase(generation_id, worker_id, number, indexes))
+    async def add_submission(
+        self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int], model_id: str
+    ) -> None:
+        """Keep that a purchase of these pictures is about to be made from a model."""
+        purchase = writes.Purchase(generation_id, worker_id, number, indexes, model_id)
+        await self._writer.run(writes.add_submissions, purchase)
 
     async def accept_submission(self, generation_id: str, number: int, provider_job_id: str) -> None:
         """Keep the provider's id of a purchase."""

@@ -131,6 +131,7 @@ def plan_row(plan: Plan, granted_images: int) -> dict[str, Any]:
         "planned_image_ids": plan.image_ids,
         "granted_images": granted_images,
         "unit_cost_micros": plan.unit_cost_micros,
+        "prices_micros": dict(plan.prices_micros) if len(plan.prices_micros) > 1 else None,
     }
 
 
@@ -140,7 +141,7 @@ def plan_from(row: Row[Any]) -> Plan:
         task=_task_from(Operation(row.operation), row.task),
         seed=row.seed,
         image_ids=tuple(row.planned_image_ids),
-        unit_cost_micros=row.unit_cost_micros,
+        prices_micros=row.prices_micros or {row.model: row.unit_cost_micros},
     )
 
 
@@ -152,7 +153,11 @@ def unfinished_from(row: Row[Any], inputs: Sequence[Row[Any]], submitted: Sequen
         plan=plan_from(row),
         granted_images=row.granted_images,
         submissions=tuple(
-            SubmissionRecord(indexes=tuple(each.indexes), provider_job_id=each.provider_job_id or "")
+            SubmissionRecord(
+                indexes=tuple(each.indexes),
+                provider_job_id=each.provider_job_id or "",
+                model_id=each.model or row.model,
+            )
             for each in submitted
             if not each.void
         ),

@@ -88,6 +88,7 @@ generations = Table(
     Column("planned_image_ids", Json),
     Column("granted_images", Integer, nullable=False, server_default="0"),
     Column("unit_cost_micros", BigInteger, nullable=False, server_default="0"),
+    Column("prices_micros", Json, comment="By model; null when the only one is unit_cost_micros."),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
 )
 
@@ -97,6 +98,7 @@ submissions = Table(
     Column("generation_id", Identifier, ForeignKey("generations.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False, comment="In the order of submission, from 0."),
     Column("indexes", Json, nullable=False, comment="The pictures that were asked for."),
+    Column("model", Text, comment="Which one was asked; null in rows made before that was kept."),
     Column("provider_job_id", Text, comment="Null until the provider's answer was kept."),
     Column("void", Boolean, nullable=False, comment="Surely nothing was bought."),
 )

@@ -75,6 +75,7 @@ class Purchase:
     worker_id: str
     number: int
     indexes: Sequence[int]
+    model_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +440,7 @@ def _submission_row(purchase: Purchase) -> dict[str, Any]:
         "generation_id": purchase.generation_id,
         "number": purchase.number,
         "indexes": list(purchase.indexes),
+        "model": purchase.model_id,
         "void": False,
     }
 

@@ -1,11 +1,13 @@
 """The pictures of one generation: verified, brought into the asked format, and kept where a crash can't reach them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from limner.domain import limits
 from limner.domain.errors import ProviderUnavailableError, StorageUnavailableError
 from limner.domain.image import Image, OutputFormat, Parameters
+from limner.domain.model import ModelCapabilities
 from limner.domain.task import Generation, MissingPicture, Plan, Task, UpscaleTask
 from limner.service import failpoints
 from limner.service.ports import (
@@ -23,10 +25,9 @@ log = logging.getLogger(__name__)
 class Pictures:
     """Keeps each picture under the id that the plan gave it, so that whoever takes over finds its bytes."""
 
-    def __init__(self, generation: Generation, plan: Plan, stores: Stores, *, seeds: bool) -> None:
+    def __init__(self, generation: Generation, plan: Plan, stores: Stores) -> None:
         self._generation = generation
         self._plan = plan
-        self._seeds = seeds
         self._stores = stores
         self._images: dict[int, Image] = {}
         self._missing: dict[int, MissingPicture] = {}
@@ -70,14 +71,14 @@ class Pictures:
             return
         await self._store(picture.index, image, data)
 
-    async def adopt(self) -> None:
-        """Take over the pictures that another worker kept before it died."""
+    async def adopt(self, maker_of: Callable[[int], ModelCapabilities | None]) -> None:
+        """Take over the pictures that another worker kept before it died; ``maker_of`` tells which model made them."""
         for index in self.open_indexes:
-            image_id = self._plan.image_ids[index]
-            if image := await self._facts(index, await self._stored(image_id)):
+            image_id, origin = self._plan.image_ids[index], self._origin(index, maker_of(index))
+            if image := await self._facts(index, await self._stored(image_id), origin):
                 self._images[index] = image
                 await self._stores.spool.discard(image_id)
-            elif image := await self._facts(index, await self._stores.spool.read(image_id)):
+            elif image := await self._facts(index, await self._stores.spool.read(image_id), origin):
                 self._images[index] = self._undelivered[index] = image
 
     async def deliver(self) -> None:
@@ -85,7 +86,7 @@ class Pictures:
         for index, image in tuple(self._undelivered.items()):
             data = await self._stores.spool.read(image.id)
             if data is None or not await self._put(image, data) or await digest(data) != image.sha256:
-                await self._take_stored(index)
+                await self._take_stored(index, _origin_of(image))
             await self._stores.spool.discard(image.id)
             del self._undelivered[index]
 
@@ -111,7 +112,7 @@ class Pictures:
         if is_stored:
             self._images[index] = image
         else:
-            await self._take_stored(index)
+            await self._take_stored(index, _origin_of(image))
         if spool.goes_first:
             await spool.discard(image.id)
 
@@ -127,9 +128,9 @@ class Pictures:
             return False
         return True
 
-    async def _take_stored(self, index: int) -> None:
+    async def _take_stored(self, index: int, origin: "_Origin") -> None:
         """Take the picture as the store has it."""
-        image = await self._facts(index, await self._stored(self._plan.image_ids[index]))
+        image = await self._facts(index, await self._stored(self._plan.image_ids[index]), origin)
         if image is not None:
             self._images[index] = image
             return
@@ -138,7 +139,7 @@ class Pictures:
         reason = StorageUnavailableError.reason
         self.miss(MissingPicture(index=index, reason=reason, message="The picture was made, and its bytes were lost."))
 
-    async def _facts(self, index: int, data: bytes | None) -> Image | None:
+    async def _facts(self, index: int, data: bytes | None, origin: "_Origin") -> Image | None:
         """Return the facts of bytes that another worker kept; ``None`` when there are none, or no picture."""
         if data is None:
             return None
@@ -147,7 +148,7 @@ class Pictures:
         except InvalidPictureError:
             log.exception("what was kept is no picture", extra={"image_id": self._plan.image_ids[index]})
             return None
-        return await self._described(index, data, info, self._seed_of(index))
+        return await self._described(index, data, info, origin)
 
     async def _stored(self, image_id: str) -> bytes | None:
         try:
@@ -155,8 +156,10 @@ class Pictures:
         except BlobNotFoundError:
             return None
 
-    def _seed_of(self, index: int) -> int | None:
-        return (self._plan.seed + index) % (limits.MAX_SEED + 1) if self._seeds else None
+    def _origin(self, index: int, maker: ModelCapabilities | None) -> "_Origin":
+        if maker is None:
+            return _Origin(self._generation.model)
+        return _Origin(maker.id, (self._plan.seed + index) % (limits.MAX_SEED + 1) if maker.seeds else None)
 
     async def _image_of(self, picture: MadePicture) -> tuple[Image, bytes]:
         data, wanted = picture.data, self._plan.task.output_format
@@ -166,9 +169,10 @@ class Pictures:
         if info.format is not wanted:
             data = await self._stores.codec.convert(data, wanted)
             info = await self._stores.codec.verify(data)
-        return await self._described(picture.index, data, info, picture.seed), data
+        origin = _Origin(picture.model_id or self._generation.model, picture.seed)
+        return await self._described(picture.index, data, info, origin), data
 
-    async def _described(self, index: int, data: bytes, info: PictureInfo, seed: int | None) -> Image:
+    async def _described(self, index: int, data: bytes, info: PictureInfo, origin: "_Origin") -> Image:
         generation, now = self._generation, self._stores.clock()
         return Image(
             id=self._plan.image_ids[index],
@@ -176,8 +180,8 @@ class Pictures:
             created_by_user_id=generation.created_by_user_id,
             generation_id=generation.id,
             prompt=generation.prompt,
-            model=generation.model,
-            parameters=used_parameters(self._plan.task, info.format, seed),
+            model=origin.model_id,
+            parameters=used_parameters(self._plan.task, info.format, origin.seed),
             input_image_ids=generation.input_image_ids,
             width=info.width,
             height=info.height,
@@ -187,6 +191,19 @@ class Pictures:
             created_at=now,
             updated_at=now,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a picture comes from."""
+
+    model_id: str
+    seed: int | None = None
+
+
+def _origin_of(image: Image) -> _Origin:
+    seed = image.parameters.get("seed")
+    return _Origin(image.model, seed if isinstance(seed, int) else None)
 
 
 def used_parameters(task: Task, output_format: OutputFormat, seed: int | None) -> Parameters:

@@ -102,6 +102,8 @@ class SubmissionRecord:
     indexes: tuple[int, ...]
     provider_job_id: str
     """Empty when the provider's answer was not kept: nobody knows whether it was made."""
+    model_id: str
+    """Which model was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +169,10 @@ class Repository(Protocol):
         image fits, and ``IdempotencyKeyReusedError``; then nothing is kept.
         """
 
-    async def add_submission(self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int]) -> None:
-        """Keep that a purchase of these pictures is about to be made.
+    async def add_submission(
+        self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int], model_id: str
+    ) -> None:
+        """Keep that a purchase of these pictures is about to be made from a model.
 
         Raises ``LeaseLostError``, and keeps nothing, unless the generation runs, is leased to the worker, and has no
         purchase of this number: nobody else may have bought anything in between.
@@ -367,6 +371,8 @@ class MadePicture:
     data: bytes
     seed: int | None = None
     """The seed that makes this picture again, when the model has seeds."""
+    model_id: str = ""
+    """Which model made it, where that is not the one that the task names."""
     info: PictureInfo | None = None
     """What ``data`` is, from a model that encoded it itself; ``None`` has it verified."""
 
@@ -379,6 +385,8 @@ class KnownSubmission:
     """The pictures that it asks for, by their position among the asked ones, from 0."""
     provider_job_id: str
     """What ``Submission.accepted`` was told."""
+    model_id: str = ""
+    """Which model was asked, as ``Job.submitting`` was told."""
 
 
 class Submission(Protocol):
@@ -407,10 +415,11 @@ class Job(Protocol):
     def preview(self, index: int, data: bytes, content_type: str) -> None:
         """Show an early, rough form of a picture."""
 
-    async def submitting(self, indexes: Sequence[int]) -> "Submission":
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> "Submission":
         """Tell, before a request that may cost money leaves, which pictures it asks for; returns when that is kept.
 
         Once for each such request, a repeated one included. A model that buys nothing does not call it.
+        ``model_id`` names the model that is asked, where that is not the one that the task names.
         """
 
     async def made(self, picture: MadePicture) -> None:
@@ -453,7 +462,7 @@ class ResumableModel(ImageModel, Protocol):
     async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
         """Go on waiting for work that was submitted before; otherwise as ``run``. Never submits."""
 
-    async def cancel(self, provider_job_id: str) -> bool:
+    async def cancel(self, submission: KnownSubmission) -> bool:
         """Ask the provider to stop; return whether it may still bill."""
 
 

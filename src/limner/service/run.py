@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +23,7 @@ from limner.domain.errors import (
     StorageUnavailableError,
     from_reason,
 )
+from limner.domain.model import ModelCapabilities
 from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Plan
 from limner.service import failpoints
 from limner.service.events import Preview, Progress, Watch
@@ -53,6 +54,7 @@ _OUTAGES: Final = (StorageUnavailableError, DatabaseUnavailableError, Overloaded
 
 ABANDONED: Final = "abandoned"
 OUTCOME: Final = "outcome"
+BOUGHT: Final = "bought"
 UNKNOWN: Final = "unknown"
 """``metadata[OUTCOME] == UNKNOWN`` tells of a purchase that may or may not have been made."""
 
@@ -64,6 +66,7 @@ class KeptSubmission:
     generation_id: str
     number: int
     indexes: tuple[int, ...]
+    model_id: str
     repository: Repository
     provider_job_id: str = ""
     voided: bool = False
@@ -124,7 +127,7 @@ class Run:
         self._worker_id = worker_id
         self._inherited = inherited
         self._notify = notify
-        self._pictures = Pictures(generation, plan, stores, seeds=model.capabilities.seeds)
+        self._pictures = Pictures(generation, plan, stores)
         self._submissions: list[KeptSubmission | SubmissionRecord] = list(inherited.submissions) if inherited else []
         self._numbers = itertools.count(inherited.submitted if inherited else 0)
         self._superseded = False
@@ -224,12 +227,13 @@ class Run:
         if self._watches:
             self._publish(Preview(index, data, content_type))
 
-    async def submitting(self, indexes: Sequence[int]) -> KeptSubmission:
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> KeptSubmission:
         """Keep that a purchase is about to be made. Refused when another worker went on with the generation."""
         repository, number = self._stores.repository, next(self._numbers)
-        submission = KeptSubmission(self.generation.id, number, tuple(indexes), repository)
+        model_id = model_id or self.generation.model
+        submission = KeptSubmission(self.generation.id, number, tuple(indexes), model_id, repository)
         try:
-            await repository.add_submission(self.generation.id, self._worker_id, number, submission.indexes)
+            await repository.add_submission(self.generation.id, self._worker_id, number, submission.indexes, model_id)
         except LeaseLostError as error:
             self._superseded = True
             raise InterruptedTaskError("Another worker goes on with this.") from error
@@ -297,7 +301,7 @@ class Run:
 
     async def _go_on(self, inherited: Inheritance) -> None:
         """Go on where a dead worker stopped: never buy again what may have been bought."""
-        await self._patiently(self._pictures.adopt, StorageUnavailableError)
+        await self._patiently(lambda: self._pictures.adopt(self._maker_of), StorageUnavailableError)
         if not self._pictures.open_indexes:
             return
         if inherited.cancel_requested:
@@ -319,11 +323,7 @@ class Run:
 
     async def _resumed(self, submissions: Sequence[SubmissionRecord]) -> LimnerError | None:
         """Wait at the provider for what it is known to have accepted; return why not all of that came."""
-        jobs = [
-            KnownSubmission(indexes=each.indexes, provider_job_id=each.provider_job_id)
-            for each in submissions
-            if each.provider_job_id
-        ]
+        jobs = _known(submissions)
         if not jobs or not isinstance(self._model, ResumableModel):
             return None
         try:
@@ -338,12 +338,23 @@ class Run:
         lost = (each.indexes for each in submissions if not (each.provider_job_id and resumable))
         return set(self._pictures.open_indexes).intersection(itertools.chain.from_iterable(lost))
 
+    def _maker_of(self, index: int) -> ModelCapabilities | None:
+        """Return which model made a picture that another worker kept: the one that was asked for it.
+
+        Nobody was asked for money: then it is the one of this machine.
+        """
+        capabilities = self._model.capabilities
+        for each in self._purchases:
+            if index in each.indexes:
+                return capabilities.maker(each.model_id)
+        return next((each for each in (capabilities, *capabilities.fallback) if each.local), capabilities)
+
     def _outcome(self, error: LimnerError | None) -> tuple[Generation, LimnerError | None]:
         """Return how the generation ends, and what its callers are told in place of images."""
         images = self._pictures.images
         missing = self._all_missing(error)
         if not images and error is None:
-            error = _nothing_made(missing)
+            error = _nothing_made(missing, paid=not self.interruptible)
         if images and not isinstance(error, GenerationCancelledError):
             error = None
         made = replace(
@@ -366,7 +377,7 @@ class Run:
 
     async def _commit(self, outcome: Generation) -> None:
         """Keep the outcome; or take what another worker kept instead."""
-        cost_micros = self._plan.unit_cost_micros * len(outcome.images)
+        cost_micros = self._plan.cost_micros(outcome.images)
         repository = self._stores.repository
         if await repository.finish_generation(outcome, cost_micros, worker_id=self._worker_id, notify=self._notify):
             self.generation = outcome
@@ -428,9 +439,9 @@ class Run:
         """Ask the provider to stop what it accepted; return whether it may still bill."""
         if not isinstance(self._model, ResumableModel):
             return bool(self._purchases)
-        known = [each.provider_job_id for each in self._purchases if each.provider_job_id]
+        known = _known(self._purchases)
         try:
-            verdicts = [await self._model.cancel(job_id) for job_id in known]
+            verdicts = [await self._model.cancel(each) for each in known]
         except LimnerError:
             return True
         return any(verdicts) or len(known) < len(self._purchases)
@@ -481,8 +492,18 @@ def _may_end_better(error: LimnerError) -> bool:
     return not isinstance(error, ContentRejectedError | InvalidFieldError)
 
 
-def _nothing_made(missing: tuple[MissingPicture, ...]) -> LimnerError:
+def _nothing_made(missing: tuple[MissingPicture, ...], *, paid: bool) -> LimnerError:
     """Return the error for a task without a picture: the first picture's own reason."""
     if missing and missing[0].reason == ContentRejectedError.reason:
         return ContentRejectedError(missing[0].message)
-    return ProviderUnavailableError("The model made no picture.")
+    message = missing[0].message if missing else "The model made no picture."
+    return ProviderUnavailableError(message, metadata={OUTCOME: BOUGHT} if paid else {})
+
+
+def _known(submissions: Iterable[KeptSubmission | SubmissionRecord]) -> list[KnownSubmission]:
+    """Return what the provider is known to have accepted."""
+    return [
+        KnownSubmission(indexes=each.indexes, provider_job_id=each.provider_job_id, model_id=each.model_id)
+        for each in submissions
+        if each.provider_job_id
+    ]

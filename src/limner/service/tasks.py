@@ -300,13 +300,18 @@ class TaskRunner:
         )
 
     def _new_plan(self, task: Task, model: ImageModel) -> Plan:
-        price = model.capabilities.price_usd
         return Plan(
             task=task,
             seed=task.seed if task.seed is not None else secrets.randbelow(MAX_SEED + 1),
             image_ids=tuple(new_id() for _ in range(task.num_images)),
-            unit_cost_micros=self._rules.price_ceiling_micros if price is None else int(price * 1_000_000),
+            prices_micros={
+                each.id: self._price_micros(each) for each in (model.capabilities, *model.capabilities.fallback)
+            },
         )
+
+    def _price_micros(self, model: ModelCapabilities) -> int:
+        price = model.price_usd
+        return self._rules.price_ceiling_micros if price is None else int(price * 1_000_000)
 
     async def _final(self, workspace_id: str, generation_id: str) -> Generation:
         """Wait until a generation that another worker runs has ended, and return it."""

@@ -39,8 +39,8 @@ class KeepingJob:
     def preview(self, index: int, data: bytes, content_type: str) -> None:
         pass
 
-    async def submitting(self, indexes: Sequence[int]) -> "KeepingJob":
-        self.submissions.append(f"submitting {list(indexes)}")
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> "KeepingJob":
+        self.submissions.append(f"submitting {list(indexes)}" + (f" from {model_id}" if model_id else ""))
         return self
 
     async def accepted(self, provider_job_id: str) -> None:
@@ -92,8 +92,8 @@ class JobsModel(Model):
         self.orders.append(order)
         self.resumed += [each.provider_job_id for each in submissions]
 
-    async def cancel(self, provider_job_id: str) -> bool:
-        self.cancelled.append(provider_job_id)
+    async def cancel(self, submission: KnownSubmission) -> bool:
+        self.cancelled.append(submission.provider_job_id)
         return True
 
 
@@ -135,7 +135,7 @@ ELSE = [
 async def test_the_next_model_makes_the_picture_when_surely_nothing_was_bought(error: LimnerError) -> None:
     job, second = KeepingJob(), Model("second", paint)
     await FallbackModel(Model("first", failing(error)), [second]).run(ORDER, job)
-    assert [picture.data for picture in job.pictures] == [b"second"]
+    assert [(picture.data, picture.model_id) for picture in job.pictures] == [(b"second", "second")]
     assert second.orders == [replace(ORDER, task=replace(ORDER.task, model_id="second"))]
 
 
@@ -214,10 +214,10 @@ async def test_work_of_an_alternative_is_resumed_and_cancelled_there() -> None:
     assert isinstance(model, ResumableFallbackModel)
     job = KeepingJob()
     await model.run(ORDER, job)
-    job_id = job.submissions[-1].removeprefix("accepted ")
-    assert job_id == "second|job-7"
-    await model.resume(ORDER, [KnownSubmission(indexes=(0,), provider_job_id=job_id)], job)
-    assert await model.cancel(job_id)
+    assert job.submissions[-2:] == ["submitting [0] from second", "accepted job-7"]
+    known = KnownSubmission(indexes=(0,), provider_job_id="job-7", model_id="second")
+    await model.resume(ORDER, [known], job)
+    assert await model.cancel(known)
     assert (second.resumed, second.cancelled, second.orders[-1].task.model_id) == (["job-7"], ["job-7"], "second")
 
 
@@ -228,7 +228,7 @@ async def test_work_of_the_first_model_is_resumed_there_by_its_own_id() -> None:
     job = KeepingJob()
     await model.run(ORDER, job)
     assert job.submissions == ["submitting [0]", "accepted job-7"]
-    await model.resume(ORDER, [KnownSubmission(indexes=(0,), provider_job_id="job-7")], job)
+    await model.resume(ORDER, [KnownSubmission(indexes=(0,), provider_job_id="job-7", model_id="first")], job)
     assert (first.resumed, second.resumed) == (["job-7"], [])
 
 
@@ -237,7 +237,8 @@ async def test_it_shows_the_first_model_and_closes_only_that() -> None:
     first.unready = "no key"
     model = with_fallback(first, [second])
     assert not hasattr(model, "resume")
-    assert (model.capabilities, model.unready_reason()) == (first.capabilities, "no key")
+    assert (replace(model.capabilities, fallback=()), model.unready_reason()) == (first.capabilities, "no key")
+    assert model.capabilities.fallback == (second.capabilities,)
     await model.close()
     assert (first.closed, second.closed) == (True, False)
     assert with_fallback(first, []) is first

@@ -71,7 +71,7 @@ class RecordingJob:
     def preview(self, index: int, data: bytes, content_type: str) -> None:
         raise AssertionError
 
-    async def submitting(self, indexes: Sequence[int]) -> Submission:
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> Submission:
         raise AssertionError
 
     async def made(self, picture: MadePicture) -> None:

@@ -35,7 +35,7 @@ class RecordingJob:
     def preview(self, index: int, data: bytes, content_type: str) -> None:
         raise AssertionError("sketch has no previews")
 
-    async def submitting(self, indexes: Sequence[int]) -> Submission:
+    async def submitting(self, indexes: Sequence[int], model_id: str = "") -> Submission:
         raise AssertionError("sketch buys nothing")
 
     @property

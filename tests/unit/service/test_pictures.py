@@ -9,6 +9,7 @@ import pytest
 
 from limner.domain.errors import StorageUnavailableError
 from limner.domain.identifiers import new_id
+from limner.domain.model import ModelCapabilities
 from limner.domain.task import GenerateTask, Generation, MissingPicture, Operation, Plan
 from limner.service.pictures import Pictures
 from limner.service.ports import MadePicture
@@ -35,7 +36,12 @@ def of(world: World, count: int = 1, ids: tuple[str, ...] = ()) -> Pictures:
     )
     task = GenerateTask(model_id="scripted", prompt="a fox", num_images=count)
     plan = Plan(task=task, seed=7, image_ids=ids or tuple(new_id() for _ in range(count)))
-    return Pictures(generation, plan, world.stores, seeds=True)
+    return Pictures(generation, plan, world.stores)
+
+
+def scripted(_: int) -> ModelCapabilities:
+    """Which model made a picture."""
+    return ModelCapabilities(id="scripted", description="", operations=(Operation.GENERATE,), seeds=True)
 
 
 def ids_of(pictures: Pictures) -> tuple[str, ...]:
@@ -116,7 +122,7 @@ async def test_what_another_worker_delivered_is_there(world: World) -> None:
     world.blobs.failures = 1
     await keep(first)
     second = of(world, ids=ids_of(first))
-    await second.adopt()
+    await second.adopt(scripted)
     await second.deliver()
     await first.deliver()
     assert await consistent(world, first) == replace(
@@ -136,7 +142,7 @@ async def test_a_picture_whose_bytes_are_gone_is_not_shown(world: World) -> None
 
 async def test_nothing_is_adopted_where_nothing_was_kept(world: World) -> None:
     pictures = of(world, 2)
-    await pictures.adopt()
+    await pictures.adopt(scripted)
     assert (pictures.images, pictures.open_indexes) == ((), (0, 1))
 
 
@@ -145,7 +151,7 @@ async def test_junk_is_not_adopted(world: World) -> None:
     stored, spooled = ids_of(pictures)
     await world.blobs.put(stored, b"junk", "image/png")
     await world.stores.spool.keep(spooled, b"junk")
-    await pictures.adopt()
+    await pictures.adopt(scripted)
     assert pictures.open_indexes == (0, 1)
 
 
@@ -153,7 +159,7 @@ async def test_adopting_waits_for_a_store_that_is_down(world: World) -> None:
     pictures = of(world)
     world.blobs.failures = 1
     with pytest.raises(StorageUnavailableError):
-        await pictures.adopt()
+        await pictures.adopt(scripted)
     assert pictures.open_indexes == (0,)
 
 
@@ -168,7 +174,7 @@ async def test_bytes_that_nobody_will_see_are_forgotten_and_those_of_rows_are_no
     generation = await world.runner().run(_asked())
     (image,) = generation.images
     seen, unseen = of(world, ids=(image.id,)), of(world)
-    await seen.adopt()
+    await seen.adopt(scripted)
     await keep(unseen)
     await seen.forget()
     await unseen.forget()

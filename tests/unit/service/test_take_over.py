@@ -55,8 +55,8 @@ class Resumable(Scripted):
         self.resumed += submissions
         await self._resuming(order, job)
 
-    async def cancel(self, provider_job_id: str) -> bool:
-        self.cancelled.append(provider_job_id)
+    async def cancel(self, submission: KnownSubmission) -> bool:
+        self.cancelled.append(submission.provider_job_id)
         return self._may_bill
 
 
@@ -136,7 +136,8 @@ class TestInheritance:
         generation_id = await left(world, Resumable(buying("job", then=moment)), moment)
         heir = Resumable()
         assert (await inherited(world, generation_id, heir)).state is SUCCEEDED
-        assert (heir.orders, heir.resumed) == ([], [KnownSubmission(indexes=(0,), provider_job_id="job")])
+        known = KnownSubmission(indexes=(0,), provider_job_id="job", model_id="scripted")
+        assert (heir.orders, heir.resumed) == ([], [known])
 
     async def test_what_is_known_is_made_and_the_rest_is_said_to_be_in_doubt(self, world: World) -> None:
         async def first(order: Order, job: Job) -> None:

@@ -95,10 +95,10 @@ class FalModel:
                 group.create_task(self._resume(submission, order, delivery))
         delivery.close()
 
-    async def cancel(self, provider_job_id: str) -> bool:
+    async def cancel(self, submission: KnownSubmission) -> bool:
         """Take the job out of fal's queue; what runs already may end, and be billed."""
         try:
-            return await self._account.queue.withdraw(Ticket.parse(provider_job_id))
+            return await self._account.queue.withdraw(Ticket.parse(submission.provider_job_id))
         except ValueError:
             return True
 
