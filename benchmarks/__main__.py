@@ -8,7 +8,18 @@ from multiprocessing import get_context
 
 from benchmarks.report import measured, table
 
-MEASUREMENTS = ("calls", "in_flight", "start", "download", "listing", "persistence", "sketch", "upscale", "providers")
+MEASUREMENTS = (
+    "calls",
+    "in_flight",
+    "start",
+    "download",
+    "listing",
+    "persistence",
+    "guarantees",
+    "sketch",
+    "upscale",
+    "providers",
+)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.service echo`` is a bare grpc.aio server that answers what it is sent. ``… service SECONDS``
 is the service as ``limner serve`` runs it, but with models that return a ready picture after so many seconds.
+``… service guarded`` and ``… unguarded`` buy each picture with, and without, what makes a purchase safe.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,16 +25,22 @@ import grpc
 import psutil
 from imageservice.v1.image_service_pb2 import GenerateImagesRequest
 from PIL import Image
+from sqlalchemy import Connection
 
 from limner.app import Address, Worker, prepare
 from limner.auth.local_key import LocalKey
+from limner.domain.identifiers import new_id
 from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import Operation
+from limner.domain.task import Generation, Operation
 from limner.gateway.process import Gateway, reserve_port
+from limner.persistence import writes
+from limner.persistence.repository import SqlRepository
+from limner.persistence.rows import generation_row
 from limner.serve import gateway_options
 from limner.service.caller import Role
-from limner.service.ports import Job, MadePicture, Order, PictureInfo
+from limner.service.ports import Claim, Job, MadePicture, Order, PictureInfo, Start, Started
+from limner.service.tasks import Asked, TaskRunner
 from limner.settings import Settings
 from limner.telemetry import logging_to_stderr
 from limner.worker import tune_interpreter
@@ -52,11 +59,12 @@ class ReadyModel:
     service, as one does that got its picture from elsewhere.
     """
 
-    def __init__(self, model_id: str, wait_s: float = 0, *, checked: bool = False) -> None:
+    def __init__(self, model_id: str, wait_s: float = 0, *, checked: bool = False, buys: bool = False) -> None:
         self._capabilities = ModelCapabilities(
             id=model_id, description="", operations=(Operation.GENERATE,), seeds=True, price_usd=Decimal("0.04")
         )
         self._wait_s = wait_s
+        self._buys = buys
         file = io.BytesIO()
         Image.radial_gradient("L").resize((EDGE_PIXELS, EDGE_PIXELS)).convert("RGB").save(file, "png")
         self._data = file.getvalue()
@@ -70,6 +78,8 @@ class ReadyModel:
         return ""
 
     async def run(self, order: Order, job: Job) -> None:
+        if self._buys:
+            await job.submitting(range(order.task.num_images))
         if self._wait_s:
             await asyncio.sleep(self._wait_s)
         for index in range(order.task.num_images):
@@ -123,11 +133,65 @@ class ReadyService(Worker):
         tune_interpreter()
 
 
+class BuyingService(Worker):
+    """One worker whose model buys its pictures, each call with an idempotency key of its own."""
+
+    def __init__(self, settings: Settings, *, guarded: bool) -> None:
+        prepare(settings)
+        super().__init__(settings, [ReadyModel("ready", buys=True)])
+        if guarded:
+            self._tasks.__class__ = KeyedRunner
+        else:
+            self._stores.repository.__class__ = OneCommitRepository  # type: ignore[assignment]
+
+    async def start(self, addresses: Sequence[Address]) -> None:
+        await super().start(addresses)
+        tune_interpreter()
+
+
+class KeyedRunner(TaskRunner):
+    """Gives each call an idempotency key of its own, as careful callers do: the load generator can't."""
+
+    async def run(self, asked: Asked) -> Generation:
+        return await super().run(replace(asked, claim=Claim(key=new_id(), fingerprint=new_id())))
+
+
+class OneCommitRepository(SqlRepository):
+    """Keeps what was made when it is made, and nothing before: no key, no quota, no plan, no lease, no purchase."""
+
+    async def start_generation(self, start: Start) -> Started:
+        return Started(generation_id=start.generation.id, granted_images=start.generation.requested_images)
+
+    async def add_submission(self, *_: Any) -> None:
+        pass
+
+    async def finish_generation(self, generation: Generation, cost_micros: int, **_: Any) -> bool:
+        return await self._writer.run(keep_all, writes.Finish(generation, cost_micros))
+
+
+def keep_all(connection: Connection, finishes: Sequence[writes.Finish]) -> Sequence[bool]:
+    """Keep generations that have ended, their images and the month's usage."""
+    nobody = {"worker_id": "", "lease_until": datetime.now(UTC)}
+    rows = [generation_row(each.generation) | nobody for each in finishes]
+    connection.execute(writes._insert_generations, rows)
+    connection.execute(writes._insert_images, [row for each in finishes for row in writes._image_rows(each.generation)])
+    connection.execute(writes._add_usage, writes._usage_rows(finishes))
+    return [True] * len(finishes)
+
+
+def server_of(kind: str, settings: Settings) -> Server:
+    if kind == "echo":
+        return EchoServer()
+    if kind in ("guarded", "unguarded"):
+        return BuyingService(settings, guarded=kind == "guarded")
+    return ReadyService(settings, float(kind))
+
+
 async def serve(kind: str, settings: Settings) -> None:
     """Run a server and Envoy until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server: Server = EchoServer() if kind == "echo" else ReadyService(settings, float(kind))
+    server = server_of(kind, settings)
     ports = [reserve_port(HOST, 0) for _ in range(2)]
     gateway = Gateway(gateway_options(replace(settings, http_port=0), ports[1:]))
     await gateway.start()
