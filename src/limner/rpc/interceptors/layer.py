@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
-from grpc import aio
+from grpc_interceptor.server import AsyncServerInterceptor
 
 from limner.rpc.call import Context, current_call
 from limner.rpc.interceptors.decoding import lenient
@@ -17,8 +17,6 @@ Handler: TypeAlias = Any
 Answer: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 """Answers a request: returns the message, or writes the messages of a stream to the context."""
 
-_KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-
 
 class Layer(Protocol):
     """What every call passes on its way to the handler, and again on its way back."""
@@ -27,12 +25,16 @@ class Layer(Protocol):
         """Return what passes calls on to ``answer``. ``method`` is its full name, ``/package.Service/Call``."""
 
 
-class Layers(aio.ServerInterceptor):
-    """Puts the layers, which are given from the outside in, around each method's handler when it is first called."""
+class Layers(AsyncServerInterceptor):
+    """Puts the layers, which are given from the outside in, around each method's handler when it is first called.
+
+    One interceptor for all of them: grpc-interceptor builds its handler anew in each call, which is kept here instead.
+    """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = layers
         self._handlers: dict[str, Handler] = {}
+        self._answers: dict[str, Answer] = {}
 
     async def intercept_service(
         self,
@@ -40,23 +42,33 @@ class Layers(aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """Return the handler within the layers, or None where there is no such method."""
-        method = handler_call_details.method
-        if method not in self._handlers:
-            handler = await continuation(handler_call_details)
+        name = handler_call_details.method
+        if name not in self._handlers:
+            building = super().intercept_service(continuation, handler_call_details)  # type: ignore[no-untyped-call]
+            handler: Handler = await building
             if handler is None:
                 return None
-            self._handlers[method] = self._around(handler, method)
-        return self._handlers[method]
+            self._handlers[name] = _lenient(handler)
+        return self._handlers[name]
 
-    def _around(self, handler: Handler, method: str) -> Handler:
-        kind = next(kind for kind in _KINDS if getattr(handler, kind))
-        answer = _answer(getattr(handler, kind), streams=handler.response_streaming)
+    async def intercept(self, method: Callable[..., Any], request: Any, context: Context, method_name: str) -> Any:
+        """Pass a call through the layers to the method."""
+        if method_name not in self._answers:
+            self._answers[method_name] = self._around(method, method_name)
+        return await self._answers[method_name](request, context)
+
+    def _around(self, method: Callable[..., Any], name: str) -> Answer:
+        answer = _answer(method, streams=self._handlers[name].response_streaming)
         for layer in reversed(self._layers):
-            answer = layer.around(answer, method)
-        decode = handler.request_deserializer
-        if decode and not handler.request_streaming:
-            decode = lenient(decode)
-        return handler._replace(**{kind: answer, "request_deserializer": decode})
+            answer = layer.around(answer, name)
+        return answer
+
+
+def _lenient(handler: Handler) -> Handler:
+    decode = handler.request_deserializer
+    if decode is None or handler.request_streaming:
+        return handler
+    return handler._replace(request_deserializer=lenient(decode))
 
 
 def _answer(method: Callable[..., Any], *, streams: bool) -> Answer:
