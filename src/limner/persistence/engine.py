@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, make_url
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -158,6 +158,22 @@ def is_worth_retrying(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     return error.connection_invalidated or getattr(error.orig, "sqlstate", "") in {_SERIALIZATION_FAILURE, _DEADLOCK}
+
+
+def begin(connection: Connection, *, flush: bool) -> RootTransaction:
+    """Begin a transaction whose commit, unless it shall ``flush``, a power cut may undo until a later one flushes.
+
+    Commits are undone from the last one on, so one that flushes keeps all that were made before it. Who reads sees
+    both alike, and the end of a process undoes neither.
+    """
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        return connection.begin()
+    transaction = connection.begin()
+    if not flush:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+    return transaction
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ class SqlRepository:
 
     async def start_generation(self, start: Start) -> Started:
         """Keep a running generation and its inputs, within quota and under its key."""
-        return await self._writer.run(writes.start_generations, start)
+        return await self._writer.run(writes.start_generations, start, flush=start.durable)
 
     async def add_submission(
         self, generation_id: str, worker_id: str, number: int, indexes: Sequence[int], model_id: str
@@ -109,7 +109,8 @@ class SqlRepository:
 
     async def renew_leases(self, worker_id: str, generation_ids: Sequence[str], lease_until: datetime) -> None:
         """Lease those generations for longer that run and are still leased to the worker."""
-        await self._writer.run(writes.renew_leases, writes.Renewal(worker_id, generation_ids, lease_until))
+        renewal = writes.Renewal(worker_id, generation_ids, lease_until)
+        await self._writer.run(writes.renew_leases, renewal, flush=False)
 
     async def end_leases(self, worker_ids: Sequence[str]) -> None:
         """End the leases of workers that are known to be dead."""

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy import Connection, Engine
 
 from limner.domain.errors import DatabaseUnavailableError, OverloadedError
-from limner.persistence.engine import is_unavailable, is_worth_retrying
+from limner.persistence.engine import begin, is_unavailable, is_worth_retrying
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,12 +28,13 @@ MAX_BATCH: Final = 256
 class _Call:
     """One item that waits to be written."""
 
-    __slots__ = ("future", "item", "outcome", "write")
+    __slots__ = ("flush", "future", "item", "outcome", "write")
 
-    def __init__(self, write: Write[Any, Any], item: Any, future: asyncio.Future[Any]) -> None:
+    def __init__(self, write: Write[Any, Any], item: Any, future: asyncio.Future[Any], flush: bool) -> None:
         self.write = write
         self.item = item
         self.future = future
+        self.flush = flush
         self.outcome: Any = None
 
 
@@ -60,15 +61,18 @@ class GroupCommitWriter:
         self._thread = threading.Thread(target=self._serve, name="database-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, write: Write[Item, Result], item: Item) -> Result:
-        """Write one item, and return when it is committed. Raises what the write returned as a refusal."""
+    async def run(self, write: Write[Item, Result], item: Item, *, flush: bool = True) -> Result:
+        """Write one item, and return when it is committed. Raises what the write returned as a refusal.
+
+        Without ``flush`` a power cut may undo it, until any later write that is flushed: see ``engine.begin``.
+        """
         if self._free <= 0:
             raise OverloadedError
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._thread.start()
         self._free -= 1
-        call = _Call(write, item, self._loop.create_future())
+        call = _Call(write, item, self._loop.create_future(), flush)
         self._calls.put(call)
         result: Result = await call.future
         return result
@@ -132,7 +136,7 @@ class GroupCommitWriter:
 
     def _transact(self, calls: Sequence[_Call]) -> None:
         with self._connected() as connection:
-            transaction = connection.begin()
+            transaction = begin(connection, flush=any(call.flush for call in calls))
             try:
                 for write, group in _by_write(calls):
                     for call, outcome in zip(group, write(connection, [call.item for call in group]), strict=True):

@@ -82,6 +82,8 @@ class Start:
     claim: Claim | None = None
     quota: Quota = field(default_factory=Quota)
     """For a workspace that has none of its own."""
+    durable: bool = False
+    """Whether it survives a power cut as soon as it is kept, and not only with the first purchase or the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,8 @@ class Repository(Protocol):
 
         The one place where quota is taken and a key is claimed, so exactly one of many callers at once wins.
         Raises ``ImageNotFoundError`` when an input is not there any longer, ``QuotaExceededError`` when not one
-        image fits, and ``IdempotencyKeyReusedError``; then nothing is kept.
+        image fits, and ``IdempotencyKeyReusedError``; then nothing is kept. One that is not ``durable`` a power cut
+        may undo until ``add_submission`` or ``finish_generation`` returns: nothing was bought, and the key is free.
         """
 
     async def add_submission(

@@ -383,9 +383,12 @@ class Run:
             self.generation = outcome
             return
         kept = await repository.generation(outcome.workspace_id, outcome.id)
-        if kept is None or kept.state is GenerationState.RUNNING:
+        if kept is not None and kept.state is GenerationState.RUNNING:
             raise DatabaseUnavailableError  # another worker went on with it: its outcome comes soon
-        self.generation = kept
+        # No row: the database lost power before anything was bought, and with it the plan.
+        self.generation = kept or ended(
+            self.generation, InterruptedTaskError(), self._stores.clock(), unbought=self.interruptible
+        )
         with suppress(LimnerError):  # what is left the sweeper finds
             await self._pictures.forget()
 

@@ -68,6 +68,8 @@ class Asked:
     workspace_id: str
     draft: TaskDraft
     claim: Claim | None = None
+    told_early: bool = False
+    """Whether the caller learns the generation's id before its end."""
 
 
 class TaskRunner:
@@ -107,7 +109,7 @@ class TaskRunner:
 
     async def begin(self, asked: Asked) -> Generation:
         """Start the task and return its generation at once; one that was asked for before as it stands."""
-        started = await self._start(asked)
+        started = await self._start(replace(asked, told_early=True))
         if not isinstance(started, Run):
             return await self.generation(asked.workspace_id, started)
         started.join()  # for good: nobody who leaves shall end it
@@ -115,7 +117,7 @@ class TaskRunner:
 
     async def events(self, asked: Asked) -> AsyncIterator[Event]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
-        started = await self._start(asked)
+        started = await self._start(replace(asked, told_early=True))
         if isinstance(started, Run):
             run = started
             async for event in _events_of(run):
@@ -239,6 +241,7 @@ class TaskRunner:
                 lease_until=generation.created_at + LEASE,
                 claim=asked.claim,
                 quota=self._rules.quota,
+                durable=asked.told_early,
             )
         )
 

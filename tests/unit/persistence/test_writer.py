@@ -224,3 +224,37 @@ async def test_closing_writes_what_waits(engine: Engine) -> None:
     assert await asyncio.gather(*tasks) == [2 * number for number in range(10)]
     assert kept(engine) == list(range(10))
     engine.dispose()
+
+
+class TestFlushing:
+    def sqlite(self, tmp_path: Path) -> tuple[Engine, str]:
+        return open_engine(f"sqlite:///{tmp_path / 'numbers.db'}", connections=1), "PRAGMA synchronous"
+
+    def postgresql(self, _: Path) -> tuple[Engine, str]:
+        return open_engine(shared_postgres().new_database(), connections=1), "SHOW synchronous_commit"
+
+    @pytest.mark.parametrize(("database", "lazy", "safe"), [("sqlite", "1", "2"), ("postgresql", "off", "on")])
+    async def test_a_transaction_flushes_when_one_of_its_calls_wants_it(
+        self, database: str, lazy: str, safe: str, tmp_path: Path
+    ) -> None:
+        engine, question = getattr(self, database)(tmp_path)
+        writer = GroupCommitWriter(engine, queue_length=100)
+
+        def ask(connection: Connection, items: Sequence[threading.Event | None]) -> Sequence[str]:
+            for item in items:
+                if item is not None:
+                    item.wait(5)
+            return [str(connection.exec_driver_sql(question).scalar()) for _ in items]
+
+        release = threading.Event()
+        first = asyncio.create_task(writer.run(ask, release, flush=False))
+        await asyncio.sleep(0.05)
+        rest = [asyncio.create_task(writer.run(ask, None, flush=flush)) for flush in (False, True)]
+        await asyncio.sleep(0)
+        release.set()
+        assert await first == lazy
+        assert await asyncio.gather(*rest) == [safe, safe]
+        assert await writer.run(ask, None, flush=False) == lazy
+        assert await writer.run(ask, None) == safe
+        await writer.close()
+        engine.dispose()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from limner.domain.errors import (
     DatabaseUnavailableError,
@@ -17,7 +18,7 @@ from limner.domain.errors import (
 from limner.domain.identifiers import new_id
 from limner.domain.task import Generation, GenerationState
 from limner.service.catalogue import Catalogue
-from limner.service.ports import Claim, Job, KnownSubmission, MadePicture, Order, Submission
+from limner.service.ports import Claim, Job, KnownSubmission, MadePicture, Order, Start, Started, Submission
 from limner.service.tasks import LEASE, TaskRunner
 from tests.pictures import png
 from tests.unit.service.conftest import ADA, WORKSPACE, World, asked
@@ -537,3 +538,52 @@ class TestWaiting:
         full.clear()
         assert (await call).state is SUCCEEDED
         await spool.close()
+
+
+class TestPowerCuts:
+    """A plan is not flushed to the disk before its first purchase is: a power cut of the database may undo it."""
+
+    async def undo_plans(self, world: World) -> None:
+        def forget(connection: Connection, items: Sequence[None]) -> Sequence[None]:
+            for table in ("idempotency_keys", "generations"):
+                connection.exec_driver_sql(f"DELETE FROM {table}")
+            return items
+
+        await world.repository._writer.run(forget, None)
+
+    async def test_nothing_is_bought_by_a_plan_that_is_gone(self, world: World) -> None:
+        bought: list[int] = []
+
+        async def buys(order: Order, job: Job) -> None:
+            await self.undo_plans(world)
+            await job.submitting([0])
+            bought.append(0)
+
+        with pytest.raises(InterruptedTaskError):
+            await world.runner(Scripted(buys, local=False)).run(replace(asked(), claim=KEY))
+        assert not bought
+        assert (await world.runner(Scripted(local=False)).run(replace(asked(), claim=KEY))).state is SUCCEEDED
+
+    async def test_free_work_for_a_plan_that_is_gone_leaves_no_bytes(self, world: World) -> None:
+        async def makes(order: Order, job: Job) -> None:
+            await make_all(order, job)
+            await self.undo_plans(world)
+
+        with pytest.raises(InterruptedTaskError):
+            await world.runner(Scripted(makes)).run(replace(asked(), claim=KEY))
+        assert world.blobs.held() == set()
+
+    async def test_who_is_told_of_a_generation_before_its_end_finds_it_after_a_power_cut(self, world: World) -> None:
+        durable: list[bool] = []
+
+        class Noting(type(world.repository)):  # type: ignore[misc]
+            async def start_generation(self, start: Start) -> Started:
+                durable.append(start.durable)
+                return await super().start_generation(start)  # type: ignore[no-any-return]
+
+        world.repository.__class__ = Noting
+        runner = world.runner()
+        await runner.run(asked())
+        await runner.begin(asked())
+        assert [event async for event in runner.events(asked())]
+        assert durable == [False, True, True]
