@@ -142,7 +142,7 @@ class BuyingService(Worker):
         if guarded:
             self._tasks.__class__ = KeyedRunner
         else:
-            self._stores.repository.__class__ = OneCommitRepository  # type: ignore[assignment]
+            self._stores.repository.__class__ = OneCommitRepository
 
     async def start(self, addresses: Sequence[Address]) -> None:
         await super().start(addresses)
