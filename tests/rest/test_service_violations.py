@@ -113,6 +113,8 @@ def test_what_is_left_of_a_wrong_request_is_not_done(tenant: Tenant) -> None:
     image_id = uploaded(ada, png())["id"]
 
     assert ada.delete(f"/images/{image_id}?force=true").status_code == 400
+    upload = ada.post("/images?title=x", content=png(), headers={"content-type": "image/png"})
+    assert set(violations(upload)) == {"title"}
     assert (
         ada.post(GENERATE, json={"prompt": "a fox", "seed": "x"}, headers={"idempotency-key": "k"}).status_code == 400
     )
@@ -167,6 +169,14 @@ def test_what_is_wrong_is_taken_out_and_the_rest_is_passed_on(rest: httpx.Client
 
     assert set(found) == {"q", "numImages", "modelId", "x", "seed", "workspaceId", "aspectRatio"}
     assert stand_in.requests == [pb.GenerateImagesRequest(workspace_id="acme", prompt='a, "cat"}', seed=100)]
+
+
+def test_a_body_of_unknown_length_is_mended_too(rest: httpx.Client, stand_in: StandIn) -> None:
+    parts = iter([b'{"prompt": "a ', b'cat", "numImages": "', b'x"}'])
+    found = violations(rest.post("/v1/workspaces/acme/image-generation-tasks", content=parts))
+
+    assert found == {"numImages": INT32}
+    assert stand_in.requests == [pb.GenerateImagesRequest(workspace_id="acme", prompt="a cat")]
 
 
 def test_a_wrong_member_is_taken_out_of_an_object_that_stays(rest: httpx.Client, stand_in: StandIn) -> None:
