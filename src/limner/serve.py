@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
-from limner.app import Address, Worker, prepare
+from limner.app import Address, Worker, prepare, worker_locks
 from limner.auth.local_key import LocalKeyError
 from limner.catalogue import CatalogueError
 from limner.domain.errors import LimnerError
@@ -136,6 +137,8 @@ async def _serve(
     async with AsyncExitStack() as ending:
         gateway = Gateway(gateway_options(settings, own_ports)) if with_gateway else None
         starting: list[asyncio.Task[None]] = []
+        if settings.metrics_port is not None:
+            await _start_metrics(settings, reservations.reserve(settings.host, settings.metrics_port), ending)
         try:
             if gateway is not None:
                 ending.push_async_callback(gateway.stop)
@@ -152,6 +155,16 @@ async def _serve(
         address = Address(settings.host, settings.grpc_port)
         announce(f"ready grpc={address}" + (f" http={gateway.address}" if gateway else ""))
         await _until_stopped(stop, gateway)
+
+
+async def _start_metrics(settings: Settings, port: int, ending: AsyncExitStack) -> None:
+    # Imported when chosen: the library takes its time and memory.
+    from limner.metrics import MetricsServer, metrics_page
+
+    server = MetricsServer(partial(metrics_page, worker_locks(settings)))
+    await server.start(settings.host, port)
+    ending.push_async_callback(server.stop)
+    log.info("metrics are served", extra={"address": f"http://{Address(settings.host, port)}/metrics"})
 
 
 async def _abandon(starting: Sequence[asyncio.Task[None]]) -> None:

@@ -20,7 +20,10 @@ from grpc_reflection.v1alpha import reflection
 from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
 from imageservice.v1.image_service_pb2_grpc import ImageServiceServicer
 
+from limner.domain.errors import InvalidFieldError
 from limner.domain.limits import MAX_MESSAGE_BYTES, MIB
+from limner.rpc.status import DETAILS_KEY, status_of
+from limner.rpc.violations import found_by_gateway
 
 Context = ServicerContext[Any, Any]
 ETAG = '"0123456789abcdef"'
@@ -35,14 +38,20 @@ class StandIn(ImageServiceServicer):
         self.requests: list[Message] = []
         self.metadata: Mapping[str, str] = {}
 
-    def note(self, request: Message, context: Context) -> None:
+    async def note(self, request: Message, context: Context) -> None:
+        """Remember a request, and refuse it when the gateway found it wrong."""
         self.requests = [request]
         self.metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
+        if found := found_by_gateway(context):
+            status = status_of(InvalidFieldError(found))
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, status.message, ((DETAILS_KEY, status.SerializeToString()),)
+            )
 
     async def GenerateImages(
         self, request: image_service_pb2.GenerateImagesRequest, context: Context
     ) -> image_service_pb2.GenerateImagesResponse:
-        self.note(request, context)
+        await self.note(request, context)
         await obey(request.prompt, context)
         await context.send_initial_metadata((("x-request-id", OWN_REQUEST_ID),))
         image = image_pb2.Image(id="1", workspace_id=request.workspace_id, prompt=request.prompt)
@@ -51,13 +60,13 @@ class StandIn(ImageServiceServicer):
     async def EditImages(
         self, request: image_service_pb2.EditImagesRequest, context: Context
     ) -> image_service_pb2.EditImagesResponse:
-        self.note(request, context)
+        await self.note(request, context)
         return image_service_pb2.EditImagesResponse()
 
     async def RunTask(
         self, request: image_service_pb2.RunTaskRequest, context: Context
     ) -> AsyncIterator[image_service_pb2.RunTaskEvent]:
-        self.note(request, context)
+        await self.note(request, context)
         await obey(request.generate.prompt, context)
         yield image_service_pb2.RunTaskEvent(queued=image_service_pb2.RunTaskEvent.Queued(generation_id="g"))
         yield image_service_pb2.RunTaskEvent(progress=image_service_pb2.RunTaskEvent.Progress(fraction=0.5))
@@ -65,56 +74,56 @@ class StandIn(ImageServiceServicer):
         yield image_service_pb2.RunTaskEvent(completed=image_pb2.Generation(generation_id="g"))
 
     async def UploadImage(self, request: image_service_pb2.UploadImageRequest, context: Context) -> image_pb2.Image:
-        self.note(request, context)
+        await self.note(request, context)
         return image_pb2.Image(id="1", workspace_id=request.workspace_id, image_size=len(request.picture.data))
 
     async def GetImage(self, request: image_service_pb2.GetImageRequest, context: Context) -> image_pb2.Image:
-        self.note(request, context)
+        await self.note(request, context)
         return image_pb2.Image(id=request.image_id, workspace_id=request.workspace_id)
 
     async def ListImages(
         self, request: image_service_pb2.ListImagesRequest, context: Context
     ) -> image_service_pb2.ListImagesResponse:
-        self.note(request, context)
+        await self.note(request, context)
         images = [image_pb2.Image(prompt="é" * 32_000)] * request.page_size
         return image_service_pb2.ListImagesResponse(images=images)
 
     async def UpscaleImage(
         self, request: image_service_pb2.UpscaleImageRequest, context: Context
     ) -> image_service_pb2.UpscaleImageResponse:
-        self.note(request, context)
+        await self.note(request, context)
         return image_service_pb2.UpscaleImageResponse()
 
     async def GetGeneration(
         self, request: image_service_pb2.GetGenerationRequest, context: Context
     ) -> image_pb2.Generation:
-        self.note(request, context)
+        await self.note(request, context)
         return image_pb2.Generation(generation_id=request.generation_id)
 
     async def CancelGeneration(
         self, request: image_service_pb2.CancelGenerationRequest, context: Context
     ) -> image_pb2.Generation:
-        self.note(request, context)
+        await self.note(request, context)
         return image_pb2.Generation(generation_id=request.generation_id, state=image_pb2.Generation.CANCELLED)
 
     async def ListModels(
         self, request: image_service_pb2.ListModelsRequest, context: Context
     ) -> image_service_pb2.ListModelsResponse:
-        self.note(request, context)
+        await self.note(request, context)
         return image_service_pb2.ListModelsResponse()
 
     async def GetUsage(self, request: image_service_pb2.GetUsageRequest, context: Context) -> image_pb2.Usage:
-        self.note(request, context)
+        await self.note(request, context)
         return image_pb2.Usage()
 
     async def DeleteImage(self, request: image_service_pb2.DeleteImageRequest, context: Context) -> empty_pb2.Empty:
-        self.note(request, context)
+        await self.note(request, context)
         return empty_pb2.Empty()
 
     async def GetImageContent(
         self, request: image_service_pb2.GetImageContentRequest, context: Context
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        self.note(request, context)
+        await self.note(request, context)
         if request.image_id == "missing":
             await fail(context, grpc.StatusCode.NOT_FOUND)
         size, chunk = map(int, request.image_id.split("-")[1:])

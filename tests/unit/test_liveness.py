@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+
 from limner.domain.identifiers import new_id
-from limner.liveness import WorkerLocks
+from limner.liveness import MAX_MESSAGE_BYTES, WorkerLocks
 
 _HOLDER = """
 import sys
 from pathlib import Path
 from limner.liveness import WorkerLocks
 WorkerLocks(Path(sys.argv[1])).hold(sys.argv[2])
+WorkerLocks(Path(sys.argv[1])).tell(sys.argv[2], b"I live")
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -54,3 +58,81 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     assert locks.dead() == ()
     locks.release(mine)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_message_can_be_read_as_long_as_its_worker_lives(tmp_path: Path) -> None:
+    theirs = new_id()
+    reader = WorkerLocks(tmp_path / "workers")
+    with holder(tmp_path / "workers", theirs) as process:
+        assert reader.living() == {theirs: b"I live"}
+        process.kill()
+    assert reader.living() == {}
+    assert reader.dead() == (theirs,)
+    assert list((tmp_path / "workers").iterdir()) == []
+
+
+def test_the_last_message_counts_whatever_its_length(tmp_path: Path) -> None:
+    locks, mine = WorkerLocks(tmp_path), new_id()
+    locks.hold(mine)
+    assert locks.living() == {mine: b""}
+    for message in (b"a long message", b"short", b"", b"x" * MAX_MESSAGE_BYTES):
+        locks.tell(mine, message)
+        assert locks.living() == {mine: message}
+    locks.release(mine)
+    assert locks.living() == {}
+
+
+def test_too_long_a_message_is_refused_and_the_last_one_stays(tmp_path: Path) -> None:
+    locks, mine = WorkerLocks(tmp_path), new_id()
+    locks.hold(mine)
+    locks.tell(mine, b"good")
+    with pytest.raises(ValueError, match="too long"):
+        locks.tell(mine, bytes(MAX_MESSAGE_BYTES + 1))
+    assert locks.living() == {mine: b"good"}
+    locks.release(mine)
+
+
+def test_a_message_that_is_half_written_is_not_taken_for_one(tmp_path: Path) -> None:
+    locks, mine = WorkerLocks(tmp_path), new_id()
+    locks.hold(mine)
+    locks.tell(mine, b"before the disk was full")
+    with (tmp_path / mine).open("r+b") as file:
+        file.seek(12)
+        file.write(b"after")
+    assert locks.living() == {mine: b""}
+    locks.release(mine)
+
+
+def test_what_a_worker_tells_after_its_end_leaves_nothing(tmp_path: Path) -> None:
+    locks, mine = WorkerLocks(tmp_path), new_id()
+    locks.hold(mine)
+    locks.release(mine)
+    locks.tell(mine, b"too late")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_messages_are_whole_while_they_are_written(tmp_path: Path) -> None:
+    locks, mine = WorkerLocks(tmp_path), new_id()
+    locks.hold(mine)
+    messages = {bytes([65 + index]) * (20_000 * index + 1) for index in range(8)}
+    locks.tell(mine, next(iter(messages)))
+
+    def write() -> None:
+        for message in [*messages] * 20:
+            locks.tell(mine, message)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = []
+    while writer.is_alive():
+        seen.append(WorkerLocks(tmp_path).living()[mine])
+    writer.join()
+    locks.release(mine)
+    assert set(seen) - {b""} <= messages
+    assert any(seen)
+
+
+def test_nobody_is_alive_where_no_worker_ever_was(tmp_path: Path) -> None:
+    locks = WorkerLocks(tmp_path / "missing")
+    assert locks.living() == {}
+    assert locks.dead() == ()

@@ -1,6 +1,6 @@
 """Models from entries. A vendor's room is imported when the catalogue has a model of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limner.models.diffusers import Device
     from limner.models.fal import FalAccount
     from limner.models.google.tokens import VertexTokens
-    from limner.models.http import Breakers, HttpClient, Timeouts
+    from limner.models.http import Breakers, BreakerSnapshot, HttpClient, Timeouts
 
 
 class ModelFactory:
@@ -51,6 +51,10 @@ class ModelFactory:
 
         self._breakers = self._breakers or Breakers()
         return self._breakers
+
+    def breaker_snapshots(self) -> "Sequence[BreakerSnapshot]":
+        """Return how the breakers stand now; none where no model has one."""
+        return () if self._breakers is None else self._breakers.snapshots()
 
     async def close(self) -> None:
         """Close what the models share."""

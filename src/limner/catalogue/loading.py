@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from limner.catalogue.entries import CatalogueError, Entry, read_entries
 from limner.catalogue.factory import ModelFactory
 from limner.domain.task import Operation
 from limner.service.ports import ImageModel
+
+if TYPE_CHECKING:
+    from limner.models.http import BreakerSnapshot
 
 EMBEDDED: Final = (
     Entry(id="sketch", adapter="sketch"),
@@ -25,6 +28,10 @@ class LoadedModels:
 
     models: Sequence[ImageModel]
     factory: ModelFactory | None = None
+
+    def breaker_snapshots(self) -> "Sequence[BreakerSnapshot]":
+        """Return how the circuit breakers stand now."""
+        return () if self.factory is None else self.factory.breaker_snapshots()
 
     async def close(self) -> None:
         """Close the models, and then what they share."""

@@ -44,6 +44,7 @@ class DurationType(click.ParamType[timedelta]):
 @click.option("--grpc-port", type=click.IntRange(0, 65_535), help="Port of gRPC; 0 for a free one.  [default: 50051]")
 @click.option("--http-port", type=click.IntRange(0, 65_535), help="Port of REST; 0 for a free one.  [default: 8080]")
 @click.option("--workers", type=click.IntRange(1), help="Processes that answer calls.  [default: 1]")
+@click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Port of metrics; 0 for a free one.")
 @click.option("--no-gateway", is_flag=True, help="gRPC only, without Envoy.")
 def serve(no_gateway: bool, **overrides: Any) -> None:
     """Run the service: gRPC, and Envoy in front of it.

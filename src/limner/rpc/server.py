@@ -11,6 +11,7 @@ from limner.rpc.interceptors.access_log import AccessLogLayer
 from limner.rpc.interceptors.authorisation import AuthorisationLayer
 from limner.rpc.interceptors.errors import ErrorLayer
 from limner.rpc.interceptors.layer import Layers
+from limner.rpc.interceptors.refusal import RefusalLayer
 from limner.rpc.reflection import add_reflection
 from limner.rpc.servicer import ImageServicer
 from limner.service.ports import TokenVerifier
@@ -32,7 +33,7 @@ class RpcServer:
     """Answers calls on one or more addresses until it is stopped."""
 
     def __init__(self, servicer: ImageServicer, verifier: TokenVerifier) -> None:
-        layers = Layers([AccessLogLayer(), ErrorLayer(), AuthorisationLayer(verifier)])
+        layers = Layers([AccessLogLayer(), ErrorLayer(), AuthorisationLayer(verifier), RefusalLayer()])
         self._server = aio.server(interceptors=[layers], options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(servicer, self._server)

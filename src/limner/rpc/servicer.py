@@ -1,6 +1,8 @@
 """The calls: read the request, ask the service, write the answer."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
@@ -11,10 +13,14 @@ from limner.domain.errors import FieldViolation, InvalidFieldError
 from limner.domain.task import Operation
 from limner.rpc import mapping, page_token
 from limner.rpc.call import Context, current_call, current_caller, header_values
+from limner.rpc.violations import Violations, found_by_gateway
 from limner.service.catalogue import Catalogue
+from limner.service.drafts import TaskDraft, checked
 from limner.service.idempotency import claim_of
 from limner.service.library import ImageLibrary
 from limner.service.tasks import Asked, TaskRunner
+
+_NO_MODEL: Final = "\0"
 
 
 class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
@@ -47,7 +53,10 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         self, request: image_service_pb2.RunTaskRequest, context: Context
     ) -> AsyncIterator[image_service_pb2.RunTaskEvent]:
         """Run one task and tell how it goes."""
-        asked = _asked(mapping.run_request(request), request.workspace_id, context)
+        wrong = Violations(found_by_gateway(context))
+        with wrong.gathering():
+            asked = self._asked(mapping.run_request(request), request.workspace_id, context)
+        wrong.refuse()
         async for event in self._tasks.events(asked):
             yield mapping.event_message(event)
 
@@ -78,8 +87,12 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
     ) -> image_service_pb2.ListImagesResponse:
         """List the images of a workspace."""
         workspace_id, where, token = request.workspace_id, mapping.list_filter(request), request.page_token
-        limit = _page_size(request.page_size)
-        after = page_token.decode(token, workspace_id, where) if token else None
+        wrong = Violations(found_by_gateway(context))
+        with wrong.gathering():
+            limit = _page_size(request.page_size)
+        with wrong.gathering():
+            after = page_token.decode(token, workspace_id, where) if token else None
+        wrong.refuse()
         page = await self._library.images(workspace_id, where, after, limit)
         next_token = page_token.encode(page.next, workspace_id, where) if page.next else ""
         images = map(mapping.image_message, page.images)
@@ -124,20 +137,31 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         self, request: mapping.TaskRequest, context: Context, response: type[mapping.TaskResponse]
     ) -> mapping.TaskResponse:
         """Answer a task call when its images are there, or at once when the caller prefers so (RFC 7240)."""
-        asked = _asked(request, request.workspace_id, context)
+        asked = self._asked(request, request.workspace_id, context)
         if _prefers_async(context):
             return mapping.task_response(response, await self._tasks.begin(asked))
         return mapping.task_response(response, await self._tasks.run(asked))
 
+    def _asked(self, request: mapping.TaskRequest, workspace_id: str, context: Context) -> Asked:
+        """Read a task request; raise ``InvalidFieldError`` when the gateway found it wrong, or its key is."""
+        wrong = Violations(found := found_by_gateway(context))
+        draft = mapping.draft(request)
+        keys = [] if found else header_values(context, "idempotency-key")
+        claim = None
+        with wrong.gathering():
+            claim = claim_of(draft, mapping.request_id(request), keys[0] if keys else None)
+        if wrong:
+            self._add_wrong_fields(draft, wrong)
+            wrong.refuse()
+        return Asked(caller=current_caller(), workspace_id=workspace_id, draft=draft, claim=claim)
+
+    def _add_wrong_fields(self, draft: TaskDraft, wrong: Violations) -> None:
+        """Add what the task runner would say. Where the model's name is wrong, no model's limits count."""
+        with wrong.gathering():
+            checked(replace(draft, model_id=_NO_MODEL) if "modelId" in wrong else draft, self._catalogue)
+
     def _defaults_of(self, model_id: str) -> list[str]:
         return [each.value for each in Operation if self._catalogue.default_id(each) == model_id]
-
-
-def _asked(request: mapping.TaskRequest, workspace_id: str, context: Context) -> Asked:
-    draft = mapping.draft(request)
-    keys = header_values(context, "idempotency-key")
-    claim = claim_of(draft, mapping.request_id(request), keys[0] if keys else None)
-    return Asked(caller=current_caller(), workspace_id=workspace_id, draft=draft, claim=claim)
 
 
 def _prefers_async(context: Context) -> bool:

@@ -97,6 +97,11 @@ class TaskRunner:
         self._last_beat: datetime | None = None
         self._reclaimed = False
 
+    @property
+    def in_flight(self) -> int:
+        """How many runs there are now."""
+        return len(self._runs)
+
     async def run(self, asked: Asked) -> Generation:
         """Do the task and return its generation with images; raise why when none could be made."""
         while True:

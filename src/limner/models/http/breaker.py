@@ -32,6 +32,7 @@ class BreakerSnapshot:
     model: str
     state: BreakerState
     consecutive_failures: int
+    """Since the last answer, however long ago they were."""
     retry_after_s: float
     """Seconds until a probe may go; 0 unless open."""
 
@@ -63,6 +64,7 @@ class CircuitBreaker:
         self._max_open_s = max_open_s
         self._clock = clock
         self._failures: list[float] = []
+        self._in_a_row = 0
         self._open_s = open_s
         self._open_until: float | None = None
         self._probing = False
@@ -81,7 +83,7 @@ class CircuitBreaker:
             provider=self._provider,
             model=self._model,
             state=self._state(),
-            consecutive_failures=len(self._failures),
+            consecutive_failures=self._in_a_row,
             retry_after_s=self._wait_s(),
         )
 
@@ -119,6 +121,7 @@ class CircuitBreaker:
 
     def _fail(self, probe: bool) -> None:
         now = self._clock()
+        self._in_a_row += 1
         self._failures = [*(at for at in self._failures if at > now - self._window_s), now][-self._limit :]
         if probe:
             self._open_s = min(2 * self._open_s, self._max_open_s)
@@ -127,6 +130,7 @@ class CircuitBreaker:
 
     def _close(self) -> None:
         self._failures = []
+        self._in_a_row = 0
         self._open_s = self._first_open_s
         self._open_until = None
 

@@ -134,6 +134,15 @@ def test_probes_that_fail_keep_it_open_longer_up_to_a_limit(breaker: CircuitBrea
         fail(breaker)
 
 
+def test_failures_in_a_row_are_counted_however_long_they_take(breaker: CircuitBreaker, clock: Clock) -> None:
+    for _ in range(8):
+        fail(breaker)
+        clock.now += 61
+    assert breaker.snapshot().consecutive_failures == 8
+    succeed(breaker)
+    assert breaker.snapshot().consecutive_failures == 0
+
+
 def test_a_probe_that_tells_nothing_makes_room_for_another(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(3):
         fail(breaker)

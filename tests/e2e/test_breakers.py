@@ -1,0 +1,126 @@
+"""A provider that is down: how the service tells its operator, and that it is back."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.providers import KEYS, Catalogue
+from tests.fakes.background import background
+from tests.fakes.openai import FakeOpenAi, fake_openai
+from tests.rest.seed import GENERATE
+from tests.samples import samples
+from tests.service import WORKSPACE, Service, running_service
+
+MODEL = "gpt-image-2"
+WORKERS = 2
+
+
+@dataclass
+class Operated:
+    """A service of two workers, and what its operator sees."""
+
+    service: Service
+    folder: Path
+    provider: FakeOpenAi
+
+    def ask(self, prompt: str) -> int:
+        with self.service.rest() as client:
+            return client.post(
+                f"/v1/workspaces/{WORKSPACE}{GENERATE}", json={"prompt": prompt, "modelId": MODEL}
+            ).status_code
+
+    def metrics(self) -> dict[tuple[str, ...], float]:
+        (record,) = [each for each in self.service.records() if each["message"] == "metrics are served"]
+        answer = httpx.get(record["address"])
+        assert answer.status_code == 200
+        return samples(answer.content)
+
+    def states(self) -> dict[str, float]:
+        """How many workers' breakers are in which state."""
+        found = self.metrics()
+        return {
+            state: found[name]
+            for state in ("closed", "half-open", "open")
+            if (name := ("limner_breaker_state", "openai", MODEL, state)) in found
+        }
+
+    def doctor(self) -> tuple[int, list[str]]:
+        """The exit code, and the lines about the model."""
+        environment = os.environ | settings(self.folder) | {"LIMNER_DATA_DIR": str(self.folder / "data")}
+        command = [sys.executable, "-m", "limner", "doctor"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        return done.returncode, [line for line in done.stdout.splitlines() if f"model {MODEL}" in line]
+
+
+def settings(folder: Path) -> dict[str, str]:
+    return KEYS | {"LIMNER_MODELS": str(folder / "models.toml")}
+
+
+@pytest.fixture
+def operated(tmp_path: Path) -> Iterator[Operated]:
+    with background() as loop:
+        provider = loop.enter(fake_openai())
+        catalogue = Catalogue()
+        catalogue.add(MODEL, {"adapter": "openai", "base_url": provider.base_url, "api_key_env": "FAKE_OPENAI"})
+        catalogue.write(tmp_path / "models.toml")
+        arguments = ("--workers", str(WORKERS), "--metrics-port", "0")
+        with running_service(tmp_path / "data", *arguments, env=settings(tmp_path)) as service:
+            yield Operated(service, tmp_path, provider)
+
+
+def until(condition: Callable[[], bool], act: Callable[[], object] = lambda: None, *, timeout_s: float = 40) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        act()
+        time.sleep(0.1)
+
+
+def test_an_operator_sees_that_a_provider_is_down_and_that_it_is_back(operated: Operated) -> None:
+    until(lambda: operated.states() == {"closed": WORKERS, "half-open": 0, "open": 0})
+    assert operated.doctor() == (0, [f"✓ model {MODEL}: generate, edit"])
+
+    until(lambda: operated.states()["open"] == WORKERS, lambda: operated.ask("a fox [[fault:unavailable]]"))
+    assert operated.metrics()["limner_breaker_consecutive_failures", "openai", MODEL] == 5
+    code, (line,) = operated.doctor()
+    assert code == 1
+    outage = rf"✗ model {MODEL}: provider openai was down 5 times in a row; asked again in (10|[1-9]) s"
+    assert re.fullmatch(rf"{outage} \(2 of 2 workers\)", line)
+
+    until(lambda: operated.states()["half-open"] == WORKERS)
+    assert "; the next task asks it again" in operated.doctor()[1][0]
+    until(lambda: operated.states()["closed"] == WORKERS, lambda: operated.ask("a fox"))
+    assert operated.metrics()["limner_breaker_consecutive_failures", "openai", MODEL] == 0
+    assert operated.doctor() == (0, [f"✓ model {MODEL}: generate, edit"])
+    assert operated.service.stop() == 0
+    assert list((operated.service.data_dir / "workers").iterdir()) == []
+
+
+def test_a_killed_worker_is_no_longer_counted_and_its_replacement_is(operated: Operated) -> None:
+    until(lambda: operated.metrics()["limner_workers",] == WORKERS)
+    before = in_flight_by_worker(operated)
+    victim = next(
+        child for child in psutil.Process(operated.service.process.pid).children() if "limner.worker" in child.cmdline()
+    )
+    victim.kill()
+
+    until(lambda: set(in_flight_by_worker(operated)) != set(before) and len(in_flight_by_worker(operated)) == WORKERS)
+    assert operated.metrics()["limner_workers",] == WORKERS
+    assert len(set(in_flight_by_worker(operated)) & set(before)) == WORKERS - 1
+
+
+def in_flight_by_worker(operated: Operated) -> dict[str, float]:
+    return {worker: value for (name, worker), value in pairs(operated.metrics()) if name == "limner_tasks_in_flight"}
+
+
+def pairs(found: dict[tuple[str, ...], float]) -> list[tuple[tuple[str, str], float]]:
+    return [((name[0], name[1]), value) for name, value in found.items() if len(name) == 2]
