@@ -89,3 +89,27 @@ def test_fifty_callers_with_pictures_of_20_mib_in_and_out_stay_within_bounds(lar
         with peak_memory(large_service) as editing:
             assert call_all(tenant.stub.EditImages, edit, tenant) == CALLERS
     assert max(generating + editing) < BOUND_BYTES, f"{generating[0] / MIB:.0f} and {editing[0] / MIB:.0f} MiB"
+
+
+@pytest.mark.timeout(180)
+def test_fifty_uploads_of_20_mib_at_once_stay_within_bounds(large_service: Service) -> None:
+    with tenant_of(large_service) as tenant:
+        upload = pb.UploadImageRequest(workspace_id=tenant.id, picture=HttpBody(data=LARGE))
+        metadata = tenant.metadata()
+        with ThreadPoolExecutor(CALLERS) as callers:
+            with peak_memory(large_service) as over_grpc:
+                answers = callers.map(lambda _: tenant.stub.UploadImage(upload, metadata=metadata), range(CALLERS))
+                assert sum(answer.image_size for answer in answers) == CALLERS * len(LARGE)
+            with peak_memory(large_service) as over_rest:
+                statuses = callers.map(lambda _: posted(large_service, tenant), range(CALLERS))
+                assert set(statuses) == {200}
+    assert max(over_grpc) < BOUND_BYTES / 2, f"{over_grpc[0] / MIB:.0f} MiB"
+    assert max(over_rest) < BOUND_BYTES, f"{over_rest[0] / MIB:.0f} MiB"
+
+
+def posted(service: Service, tenant: Tenant) -> int:
+    """Post the picture over a connection of its own, and return the status."""
+    with service.rest() as client:
+        headers = {"content-type": "image/png", "authorization": dict(tenant.metadata())["authorization"]}
+        path = f"/v1/workspaces/{tenant.id}/images"
+        return client.post(path, content=LARGE, headers=headers, timeout=170).status_code

@@ -113,10 +113,9 @@ def virtual_host(options: GatewayOptions) -> Json:
         {"match": {"prefix": prefix, "headers": [too_large]}, "direct_response": {"status": 413}}
         for prefix in REST_PREFIXES
     ]
-    rest = [{"match": {"prefix": prefix}, "route": to_workers()} for prefix in REST_PREFIXES]
+    rest = [to_workers(prefix) for prefix in REST_PREFIXES]
     native = {
-        "match": {"prefix": "/"},
-        "route": to_workers(),
+        **to_workers("/"),
         "typed_per_filter_config": {"lua": {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "disabled": True}},
     }
     host: Json = {"name": "all", "domains": ["*"], "routes": [*refused, *rest, native]}
@@ -125,21 +124,25 @@ def virtual_host(options: GatewayOptions) -> Json:
     return host
 
 
-def to_workers() -> Json:
-    """Return a route. A call is tried again only where no worker has seen it, so that nothing is bought twice."""
+def to_workers(prefix: str) -> Json:
+    """Return a route. A call is tried again only where no worker has seen it, so that nothing is bought twice.
+
+    For that a copy of its body is kept, but of no picture: uploads are not tried again.
+    """
+    retries = {
+        "retry_on": "connect-failure,refused-stream",
+        "num_retries": 2,
+        "retry_host_predicate": [
+            extension(
+                "retry.host.previous_hosts",
+                {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+            )
+        ],
+    }
     return {
-        "cluster": CLUSTER,
-        "timeout": "0s",
-        "retry_policy": {
-            "retry_on": "connect-failure,refused-stream",
-            "num_retries": 2,
-            "retry_host_predicate": [
-                extension(
-                    "retry.host.previous_hosts",
-                    {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-                )
-            ],
-        },
+        "match": {"prefix": prefix},
+        "route": {"cluster": CLUSTER, "timeout": "0s", "retry_policy": retries},
+        "request_body_buffer_limit": MAX_JSON_BYTES,
     }
 
 

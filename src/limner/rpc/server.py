@@ -12,6 +12,7 @@ from limner.rpc.interceptors.authorisation import AuthorisationLayer
 from limner.rpc.interceptors.errors import ErrorLayer
 from limner.rpc.interceptors.layer import Layers
 from limner.rpc.interceptors.refusal import RefusalLayer
+from limner.rpc.interceptors.uploads import UploadGate
 from limner.rpc.reflection import add_reflection
 from limner.rpc.servicer import ImageServicer
 from limner.service.ports import TokenVerifier
@@ -23,6 +24,8 @@ _OPTIONS: Final = (
     # A page of 200 images with the longest prompts is larger than any upload.
     ("grpc.max_send_message_length", limits.MAX_STORED_BYTES),
     ("grpc.so_reuseport", 1),
+    # Else gRPC receives up to 16 MiB ahead of a handler that is not there yet: see ``UploadGate``.
+    ("grpc.http2.bdp_probe", 0),
     # A call of five minutes must live through quiet times, and clients may ping to keep it so.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -34,7 +37,7 @@ class RpcServer:
 
     def __init__(self, servicer: ImageServicer, verifier: TokenVerifier) -> None:
         layers = Layers([AccessLogLayer(), ErrorLayer(), AuthorisationLayer(verifier), RefusalLayer()])
-        self._server = aio.server(interceptors=[layers], options=_OPTIONS)
+        self._server = aio.server(interceptors=[UploadGate(), layers], options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
