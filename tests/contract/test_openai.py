@@ -539,6 +539,7 @@ async def test_stream_without_early_forms_is_fine(provider: Provider) -> None:
     ("fault", "error", "outcome"),
     [
         ("stream-moderation", ContentRejectedError, None),
+        ("stream-moderation-flat", ContentRejectedError, None),
         ("stream-error", ProviderUnavailableError, "unknown"),
         ("stream-cut", ProviderUnavailableError, "unknown"),
         ("stream-unfinished", ProviderUnavailableError, "unknown"),

@@ -8,7 +8,7 @@ from typing import Final
 from limner.domain import limits
 from limner.domain.image import OutputFormat
 from limner.models.http import OutcomeUnknownError, Response, Stream, UnreadableAnswerError, picture_bytes
-from limner.models.openai.refusals import fault_in, streamed_refusal
+from limner.models.openai.refusals import fault_in, late_refusal
 
 _MAX_PREVIEW_BYTES: Final = 8 * limits.MIB
 
@@ -27,9 +27,14 @@ class Entry:
 
 
 def entries_of(response: Response) -> list[Entry]:
-    """Return what a 2xx answer holds, in order; raise ``UnreadableAnswerError`` when it has no list of pictures."""
+    """Return what a 2xx answer holds, in order; raise ``UnreadableAnswerError`` when it has no list of pictures.
+
+    Some proxies answer a refusal with status 200: raises ``ContentRejectedError``.
+    """
     document = response.json()
     data = document.get("data") if isinstance(document, dict) else None
+    if not data and (error := late_refusal(fault_in(document))):
+        raise error
     if not isinstance(data, list):
         raise UnreadableAnswerError("there is no list of pictures")
     return [_entry(each) for each in data]
@@ -46,8 +51,9 @@ async def streamed_entry(stream: Stream, show: ShowPreview) -> Entry:
                 return _entry(document)
             if kind.endswith(".partial_image"):
                 _show(document, show)
-            elif "error" in document:
-                raise streamed_refusal(fault_in(document)) or OutcomeUnknownError("the stream ended with an error")
+            elif kind == "error" or "error" in document:
+                told = document if "error" in document else {"error": document}
+                raise late_refusal(fault_in(told)) or OutcomeUnknownError("the stream ended with an error")
     raise OutcomeUnknownError("the stream ended without a picture")
 
 
