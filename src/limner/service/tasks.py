@@ -68,6 +68,8 @@ class Asked:
     workspace_id: str
     draft: TaskDraft
     claim: Claim | None = None
+    watched: bool = False
+    """Whether the caller wants to see how it goes."""
 
 
 class TaskRunner:
@@ -115,7 +117,7 @@ class TaskRunner:
 
     async def events(self, asked: Asked) -> AsyncIterator[Event]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
-        started = await self._start(asked)
+        started = await self._start(replace(asked, watched=True))
         if isinstance(started, Run):
             run = started
             async for event in _events_of(run):
@@ -224,7 +226,8 @@ class TaskRunner:
             if started.joined:
                 return self._runs.get(started.generation_id, started.generation_id)
             failpoints.reach("generation-kept")
-            run = self._launch(replace(generation, inputs=inputs), _granted(plan, started.granted_images), model)
+            granted = _granted(plan, started.granted_images)
+            run = self._launch(replace(generation, inputs=inputs), granted, model, watched=asked.watched)
             return run
         finally:
             if run is None:
@@ -243,7 +246,13 @@ class TaskRunner:
         )
 
     def _launch(
-        self, generation: Generation, plan: Plan, model: ImageModel, inherited: Inheritance | None = None
+        self,
+        generation: Generation,
+        plan: Plan,
+        model: ImageModel,
+        inherited: Inheritance | None = None,
+        *,
+        watched: bool = False,
     ) -> Run:
         """Start a run on a seat that was taken for it."""
         run = Run(
@@ -258,6 +267,8 @@ class TaskRunner:
             notify=generation.workspace_id in self._rules.notified_workspaces,
         )
         self._runs[generation.id] = run
+        if watched:
+            run.expect_watch()
         run.start()
         run.task.add_done_callback(lambda _: self._leave(run))
         return run

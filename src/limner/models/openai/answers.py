@@ -11,6 +11,7 @@ from limner.models.http import OutcomeUnknownError, Response, Stream, Unreadable
 from limner.models.openai.refusals import fault_in, late_refusal
 
 _MAX_PREVIEW_BYTES: Final = 8 * limits.MIB
+_BEGINNINGS: Final = {b"\x89PNG": OutputFormat.PNG, b"\xff\xd8\xff": OutputFormat.JPEG, b"RIFF": OutputFormat.WEBP}
 
 ShowPreview = Callable[[int, bytes, str], None]
 """Takes the number of an early form, from 0, its bytes and its content type."""
@@ -74,8 +75,9 @@ def _entry(item: object) -> Entry:
 
 
 def _show(document: dict[str, object], show: ShowPreview) -> None:
-    """Pass an early form on; one that can't be read is left out."""
-    number, kind = document.get("partial_image_index"), document.get("output_format")
-    with suppress(UnreadableAnswerError, ValueError):
+    """Pass an early form on, by what its bytes are; one that can't be read is left out."""
+    number = document.get("partial_image_index")
+    with suppress(UnreadableAnswerError):
         data = picture_bytes(document.get("b64_json"), _MAX_PREVIEW_BYTES)
-        show(number if isinstance(number, int) else 0, data, OutputFormat(str(kind)).content_type)
+        if kind := next((kind for begin, kind in _BEGINNINGS.items() if data.startswith(begin)), None):
+            show(number if isinstance(number, int) else 0, data, kind.content_type)
