@@ -27,6 +27,7 @@ from limner.imaging.codec import PillowCodec
 from limner.models.fal import KNOWN_MODELS, FalAccount, FalFacts, FalModel, Patience, find_facts
 from limner.models.fal.storage import INLINE_BYTES
 from limner.models.http import Breakers, BreakerState, HttpClient, RetryPolicy, Timeouts
+from limner.models.http.breaker import FAILURES
 from limner.service.ports import InvalidPictureError, KnownSubmission, MadePicture, Order
 from tests.fakes.fal import KEY, FakeFal, fake_fal
 from tests.fakes.fal_schema import ENDPOINTS
@@ -576,13 +577,13 @@ async def test_no_key_asks_nothing(fal: FakeFal, client: HttpClient, job: Verify
 async def test_the_breaker_stops_asking(account: FalAccount, fal: FakeFal, codec: PillowCodec) -> None:
     breakers = Breakers()
     each = model(account, breaker=breakers.of("fal", "nano-banana"))
-    for _ in range(5):
+    for _ in range(FAILURES):
         with pytest.raises(ProviderUnavailableError):
             await each.run(generate(f"{PROMPT} [[fault:html-500]]"), VerifyingJob(codec=codec))
     assert breakers.snapshots()[0].state is BreakerState.OPEN
     with pytest.raises(ProviderUnavailableError) as caught:
         await each.run(generate(), VerifyingJob(codec=codec))
-    assert caught.value.metadata["outcome"] == "not_bought" and fal.ledger.accepted == 5
+    assert caught.value.metadata["outcome"] == "not_bought" and fal.ledger.accepted == FAILURES
 
 
 async def test_nothing_of_prompt_or_key_is_logged(

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from imageservice.v1 import image_service_pb2 as pb
 
+from limner.models.http.breaker import FAILURES
 from tests.e2e.providers import DIALECTS, KEYS, SIGNED, Catalogue, Providers, files_of, service_with, start_fakes
 from tests.fakes.background import background
 from tests.fakes.ledger import Ledger
@@ -269,14 +270,14 @@ def trip(faulty_service: Service, providers: Providers) -> Trip:
     fake = providers.fakes["openai"]
     with tenant_of(faulty_service) as tenant:
         team = Team(tenant)
-        for _ in range(5):
+        for _ in range(FAILURES):
             ask(team, TRIPPING, "html-500")
         before = len(fake.recorder.arrivals)
         answer = ask(team, TRIPPING)
         return Trip(time.monotonic(), answer, len(fake.recorder.arrivals) - before)
 
 
-def test_a_provider_that_fails_five_times_in_a_row_is_not_asked_any_more(trip: Trip) -> None:
+def test_a_provider_that_fails_again_and_again_is_not_asked_any_more(trip: Trip) -> None:
     info = detail(error_of(trip.answer), "ErrorInfo")
     assert trip.answer.status_code == 503
     assert (info["reason"], info["metadata"]["outcome"]) == ("PROVIDER_UNAVAILABLE", "not_bought")

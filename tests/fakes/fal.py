@@ -500,7 +500,7 @@ class FakeFal:
             return int(size["width"]), int(size["height"])
         if size in PRESETS or size in GPT_SIZES:
             return (PRESETS | GPT_SIZES)[size]
-        ratio = body.get("aspect_ratio", "")
+        ratio = body.get("aspect_ratio", body.get("resolution_mode", ""))
         if ":" in ratio:
             across, down = (int(each) for each in ratio.split(":"))
             edge = 1024 / max(across, down)
