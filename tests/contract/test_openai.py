@@ -259,6 +259,8 @@ async def test_prompt_of_nothing_but_parameters_is_refused_before_anything_is_se
 async def test_server_that_the_operator_did_not_name_is_asked_for_what_it_can(provider: Provider) -> None:
     job = await provider.run(generate_order(PROMPT, count=10), dialect="openai")
     assert sorted(job.pictures) == list(range(10)) and not job.missing
+    await provider.run(generate_order(PROMPT), WatchingJob(), dialect="openai")
+    assert all(b'"stream"' not in each.body for each in provider.fake.recorder.to("api"))
     await provider.run(edit_order(StoredPicture(png(64, 64)), prompt=PROMPT), dialect="openai")
     assert [each.size for each in provider.fake.requests if each.operation == "edit"] == [""]
 
@@ -546,6 +548,13 @@ async def test_early_forms_are_not_paid_for_when_nobody_watches_or_nobody_wants_
     await provider.run(generate_order(PROMPT, count=2), WatchingJob())
     await provider.run(generate_order(PROMPT), WatchingJob(), previews=0)
     assert [each.stream for each in provider.fake.requests] == [False] * 3
+
+
+async def test_unknown_model_by_openais_kind_of_name_is_streamed(provider: Provider) -> None:
+    job = WatchingJob()
+    with pytest.raises(ProviderMisconfiguredError):
+        await provider.run(generate_order(PROMPT), job, upstream_model="gpt-image-99")
+    assert b'"stream": true' in provider.fake.recorder.to("api")[0].body.replace(b'":true', b'": true')
 
 
 async def test_stream_without_early_forms_is_fine(provider: Provider) -> None:

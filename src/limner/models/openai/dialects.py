@@ -64,8 +64,8 @@ OPENAI: Final = Dialect(
     streams=True,
 )
 
-LIKE_OPENAI: Final = replace(OPENAI, images_per_call=8, auto_size="")
-"""For a model that is not OpenAI's when the operator says nothing of its server: what none of the servers refuses."""
+LIKE_OPENAI: Final = replace(OPENAI, images_per_call=8, auto_size="", streams=False)
+"""For a model that is not OpenAI's when the operator says nothing of its server: what all of the servers understand."""
 
 STABLE_DIFFUSION_CPP: Final = Dialect(
     name="stable-diffusion.cpp",
