@@ -1,6 +1,7 @@
 """The fal adapter against the fake: what each model is sent, and what each fault leads to."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from limner.domain import limits
 from limner.domain.errors import (
     ContentRejectedError,
     InvalidFieldError,
@@ -25,6 +27,7 @@ from limner.imaging.codec import PillowCodec
 from limner.models.fal import KNOWN_MODELS, FalAccount, FalFacts, FalModel, Patience, find_facts
 from limner.models.fal.storage import INLINE_BYTES
 from limner.models.http import Breakers, BreakerState, HttpClient, RetryPolicy, Timeouts
+from limner.models.http.breaker import FAILURES
 from limner.service.ports import InvalidPictureError, KnownSubmission, MadePicture, Order
 from tests.fakes.fal import KEY, FakeFal, fake_fal
 from tests.fakes.fal_schema import ENDPOINTS
@@ -273,10 +276,24 @@ async def test_an_input_that_cannot_be_uploaded_buys_nothing(
     fal: FakeFal, client: HttpClient, job: VerifyingJob
 ) -> None:
     account = FalAccount(client, KEY, base_url=fal.url, result_hosts=["pictures.example.com"])
+    data = encoded(noise(1300, 1200), "PNG")
+    assert len(data) > 4 * limits.MIB
     with pytest.raises(ProviderUnavailableError) as caught:
-        await model(account).run(edit(data=encoded(noise(512, 300), "PNG")), job)
+        await model(account).run(edit(data=data), job)
     assert caught.value.metadata["outcome"] == "not_bought"
     assert not fal.ledger.accepted and not job.submissions
+
+
+async def test_an_input_that_is_not_too_large_travels_in_the_request_when_it_cannot_be_uploaded(
+    fal: FakeFal, client: HttpClient, job: VerifyingJob
+) -> None:
+    data = encoded(noise(512, 300), "PNG")
+    assert len(data) > INLINE_BYTES
+    account = FalAccount(client, KEY, base_url=fal.url, result_hosts=["pictures.example.com"])
+    with pytest.raises(ProviderUnavailableError):  # the account may not fetch its pictures from the CDN either
+        await model(account).run(edit(data=data), job)
+    ((_, body),) = fal.submissions()
+    assert body["image_urls"] == [f"data:image/png;base64,{base64.b64encode(data).decode()}"]
 
 
 # Several pictures.
@@ -339,7 +356,8 @@ async def test_one_bad_call_does_not_take_the_others_along(
         (("429=long", "drop", "refused"), ProviderUnavailableError, "unknown"),
         (("429=long", "401", "refused"), ContentRejectedError, None),
         (("429=long", "400", "401"), ProviderMisconfiguredError, "not_bought"),
-        (("400", "429=long", "400"), OverloadedError, None),
+        (("400", "429=long", "400"), ProviderMisconfiguredError, "not_bought"),
+        (("crash", "429=long", "crash"), OverloadedError, None),
         (("429=long", "401", "drop"), ProviderUnavailableError, "unknown"),
         (("crash", "crash", "crash"), ProviderUnavailableError, "not_bought"),
     ],
@@ -368,9 +386,9 @@ FAULTS = [
     ("403", ProviderMisconfiguredError, "not_bought", 0, 0),
     ("no-credit", ProviderMisconfiguredError, "not_bought", 0, 0),
     ("404", ProviderMisconfiguredError, "not_bought", 0, 0),
-    ("400", ProviderUnavailableError, "not_bought", 0, 0),
-    ("413", ProviderUnavailableError, "not_bought", 0, 0),
-    ("redirect-submit", ProviderUnavailableError, "not_bought", 0, 0),
+    ("400", ProviderMisconfiguredError, "not_bought", 0, 0),
+    ("413", ContentRejectedError, "not_bought", 0, 0),
+    ("redirect-submit", ProviderMisconfiguredError, "not_bought", 0, 0),
     ("503", ProviderUnavailableError, "unknown", 0, 0),
     ("nginx", ProviderUnavailableError, "unknown", 0, 0),
     ("drop", ProviderUnavailableError, "unknown", 1, 1),
@@ -383,14 +401,17 @@ FAULTS = [
     ("no-media", ContentRejectedError, None, 1, 1),
     ("bad-input", ContentRejectedError, None, 1, 1),
     ("too-large", ContentRejectedError, None, 1, 1),
-    ("422-text", ProviderUnavailableError, "unknown", 1, 1),
-    ("422-old", ProviderUnavailableError, "unknown", 1, 1),
+    ("422-text", ContentRejectedError, None, 1, 1),
+    ("422-old", ContentRejectedError, None, 1, 1),
+    ("422-ours", ProviderMisconfiguredError, None, 1, 1),
     ("downstream", ProviderUnavailableError, "unknown", 1, 1),
     ("crash", ProviderUnavailableError, "not_bought", 1, 0),
     ("timeout", ProviderUnavailableError, "not_bought", 1, 0),
     ("runner", ProviderUnavailableError, "not_bought", 1, 0),
     ("never-began", ProviderUnavailableError, "not_bought", 1, 0),
     ("result-html", ProviderUnavailableError, "unknown", 1, 0),
+    ("result-drop=9", ProviderUnavailableError, "unknown", 1, 1),
+    ("crash-untold", ProviderUnavailableError, "not_bought", 1, 0),
     ("result-401", ProviderMisconfiguredError, None, 1, 1),
     ("result-nonsense=9", ProviderUnavailableError, "unknown", 1, 1),
     ("gone", ProviderUnavailableError, "unknown", 1, 1),
@@ -474,7 +495,7 @@ async def test_busy_to_the_end_says_when_to_come_back(account: FalAccount, fal: 
     [
         *("status-drop=2", "status-html=2", "status-429=2", "result-drop=2", "result-truncated=1", "result-nginx=2"),
         "result-nonsense=2",
-        *("result-early=2", "foreign-urls", "id-only", "picture-type", "picture-moved", "mislabelled"),
+        *("result-early=2", "foreign-urls", "id-only", "picture-type", "picture-moved", "mislabelled", "bare"),
     ],
 )
 async def test_what_was_bought_is_asked_for_until_it_is_there(
@@ -560,13 +581,13 @@ async def test_no_key_asks_nothing(fal: FakeFal, client: HttpClient, job: Verify
 async def test_the_breaker_stops_asking(account: FalAccount, fal: FakeFal, codec: PillowCodec) -> None:
     breakers = Breakers()
     each = model(account, breaker=breakers.of("fal", "nano-banana"))
-    for _ in range(5):
+    for _ in range(FAILURES):
         with pytest.raises(ProviderUnavailableError):
             await each.run(generate(f"{PROMPT} [[fault:html-500]]"), VerifyingJob(codec=codec))
     assert breakers.snapshots()[0].state is BreakerState.OPEN
     with pytest.raises(ProviderUnavailableError) as caught:
         await each.run(generate(), VerifyingJob(codec=codec))
-    assert caught.value.metadata["outcome"] == "not_bought" and fal.ledger.accepted == 5
+    assert caught.value.metadata["outcome"] == "not_bought" and fal.ledger.accepted == FAILURES
 
 
 async def test_nothing_of_prompt_or_key_is_logged(

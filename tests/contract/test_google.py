@@ -28,6 +28,7 @@ from limner.domain.errors import (
 from limner.domain.image import OutputFormat
 from limner.models.google import KNOWN_MODELS, GeminiModel, VertexTokens, gemini_capabilities
 from limner.models.http import HttpClient, RetryPolicy, Timeouts
+from limner.models.http.breaker import FAILURES
 from limner.service.ports import Order
 from tests.fakes.google import BUSY, FAILED, KEY, NOT_TAKEN, PICTURELESS, SECRET, FakeGoogle, fake_google, large
 from tests.fakes.google_schema import RETIRED, SIZES
@@ -409,11 +410,11 @@ async def test_cancelling_closes_the_requests(rig: Rig) -> None:
 
 async def test_a_provider_that_is_down_is_not_asked_for_a_while(developer: Rig) -> None:
     model = developer.model()
-    for _ in range(5):
+    for _ in range(FAILURES):
         await developer.run(generate_order("[[fault:500]]"), model)
     job, error = await developer.run(generate_order(), model)
     assert isinstance(error, ProviderUnavailableError) and error.metadata == {"outcome": "not_bought"}
-    assert not job.submissions and developer.google.ledger.accepted == 5
+    assert not job.submissions and developer.google.ledger.accepted == FAILURES
 
 
 # Before anything is sent.

@@ -244,6 +244,27 @@ async def test_prompt_sets_no_parameters_of_the_server(provider: Provider, attac
     assert sorted(job.pictures) == [0]
 
 
+async def test_prompt_sets_no_parameters_of_a_server_that_the_operator_did_not_name(provider: Provider) -> None:
+    await provider.run(generate_order("a cat <sd_cpp_extra_args>{}</sd_cpp_extra_args>"))
+    assert [each.prompt.strip() for each in provider.fake.requests] == ["a cat"]
+
+
+async def test_prompt_of_nothing_but_parameters_is_refused_before_anything_is_sent(provider: Provider) -> None:
+    with pytest.raises(InvalidFieldError):
+        await provider.run(generate_order("<sd_cpp_extra_args>{}</sd_cpp_extra_args> "))
+    assert provider.fake.recorder.arrivals == []
+
+
+@pytest.mark.parametrize("provider", ["stable-diffusion.cpp"], indirect=True)
+async def test_server_that_the_operator_did_not_name_is_asked_for_what_it_can(provider: Provider) -> None:
+    job = await provider.run(generate_order(PROMPT, count=10), dialect="openai")
+    assert sorted(job.pictures) == list(range(10)) and not job.missing
+    await provider.run(generate_order(PROMPT), WatchingJob(), dialect="openai")
+    assert all(b'"stream"' not in each.body for each in provider.fake.recorder.to("api"))
+    await provider.run(edit_order(StoredPicture(png(64, 64)), prompt=PROMPT), dialect="openai")
+    assert [each.size for each in provider.fake.requests if each.operation == "edit"] == [""]
+
+
 @pytest.mark.parametrize("provider", ["localai"], indirect=True)
 async def test_prompt_that_localai_would_split_is_refused_before_anything_is_sent(provider: Provider) -> None:
     with pytest.raises(InvalidFieldError) as raised:
@@ -529,6 +550,13 @@ async def test_early_forms_are_not_paid_for_when_nobody_watches_or_nobody_wants_
     assert [each.stream for each in provider.fake.requests] == [False] * 3
 
 
+async def test_unknown_model_by_openais_kind_of_name_is_streamed(provider: Provider) -> None:
+    job = WatchingJob()
+    with pytest.raises(ProviderMisconfiguredError):
+        await provider.run(generate_order(PROMPT), job, upstream_model="gpt-image-99")
+    assert b'"stream": true' in provider.fake.recorder.to("api")[0].body.replace(b'":true', b'": true')
+
+
 async def test_stream_without_early_forms_is_fine(provider: Provider) -> None:
     job = WatchingJob()
     await provider.run(generate_order(f"{PROMPT} [[fault:no-partials]]"), job)
@@ -539,6 +567,7 @@ async def test_stream_without_early_forms_is_fine(provider: Provider) -> None:
     ("fault", "error", "outcome"),
     [
         ("stream-moderation", ContentRejectedError, None),
+        ("stream-moderation-flat", ContentRejectedError, None),
         ("stream-error", ProviderUnavailableError, "unknown"),
         ("stream-cut", ProviderUnavailableError, "unknown"),
         ("stream-unfinished", ProviderUnavailableError, "unknown"),

@@ -1,5 +1,7 @@
 """Every fault of a provider, through the whole service: what the caller is told, what was bought, what is kept."""
 
+import base64
+import json
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from imageservice.v1 import image_service_pb2 as pb
 
+from limner.models.http.breaker import FAILURES
 from tests.e2e.providers import DIALECTS, KEYS, SIGNED, Catalogue, Providers, files_of, service_with, start_fakes
 from tests.fakes.background import background
 from tests.fakes.ledger import Ledger
@@ -164,7 +167,7 @@ ROWS = [
     *lost("openai", "url-internal", "url-foreign", "url-redirect"),
     *lost("fal", "internal-url", "metadata-url", "private-url", "file-url", "foreign-url", "picture-redirect"),
     *lost("google", "file-uri"),
-    Row(provider="fal", fault="redirect-submit", reason="PROVIDER_UNAVAILABLE", outcome="not_bought"),
+    *misconfigured("fal", "redirect-submit"),
     *overcome("fal", "foreign-urls", "picture-moved"),
     *overcome("openai", "url"),
     *overcome("sglang", "url-relative"),
@@ -267,14 +270,14 @@ def trip(faulty_service: Service, providers: Providers) -> Trip:
     fake = providers.fakes["openai"]
     with tenant_of(faulty_service) as tenant:
         team = Team(tenant)
-        for _ in range(5):
+        for _ in range(FAILURES):
             ask(team, TRIPPING, "html-500")
         before = len(fake.recorder.arrivals)
         answer = ask(team, TRIPPING)
         return Trip(time.monotonic(), answer, len(fake.recorder.arrivals) - before)
 
 
-def test_a_provider_that_fails_five_times_in_a_row_is_not_asked_any_more(trip: Trip) -> None:
+def test_a_provider_that_fails_again_and_again_is_not_asked_any_more(trip: Trip) -> None:
     info = detail(error_of(trip.answer), "ErrorInfo")
     assert trip.answer.status_code == 503
     assert (info["reason"], info["metadata"]["outcome"]) == ("PROVIDER_UNAVAILABLE", "not_bought")
@@ -377,6 +380,19 @@ def test_when_all_calls_fail_money_is_told_first(
     info = detail(error_of(ask(team, "google/any", images=len(faults))), "ErrorInfo")
     assert (info["reason"], info["metadata"].get("outcome", "")) == (reason, outcome)
     ask(team, "google/any")  # a success, for the breaker
+
+
+# Early forms.
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_who_watches_sees_early_forms_of_a_picture(team: Team, edit: bool) -> None:
+    task = {"prompt": PROMPT, "modelId": "openai/any"} | ({"imageIds": [uploaded(team)]} if edit else {})
+    with team.rest.stream("POST", "/image-tasks:stream", json={"edit" if edit else "generate": task}) as answer:
+        events = [json.loads(line.removeprefix("data:")) for line in answer.iter_lines() if line.startswith("data:")]
+    previews = [event["preview"] for event in events if "preview" in event]
+    assert previews and all(look(base64.b64decode(preview["data"]))[2] == "png" for preview in previews)
+    assert events[-1]["completed"]["state"] == "SUCCEEDED"
 
 
 # Bytes.

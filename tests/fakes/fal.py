@@ -94,8 +94,13 @@ FAILED: Mapping[str, Callable[[], web.Response]] = {
     "too-large": lambda: refusal("image_too_large", "Image too large", max_width=4096, max_height=4096),
     "422-text": lambda: detail(422, "The request could not be processed."),
     "422-old": lambda: refusal("value_error.missing", "field required"),
+    "422-ours": lambda: web.json_response(
+        {"detail": [problem("num_images", "less_than_equal", "ensure this value is less than or equal to 4", 5, le=4)]},
+        status=422,
+    ),
     "downstream": lambda: refusal("downstream_service_error", "Downstream service error", 400),
     "crash": lambda: refusal("internal_server_error", "Internal server error", 500),
+    "crash-untold": lambda: refusal("internal_server_error", "Internal server error", 500),
     "timeout": lambda: refusal("generation_timeout", "Generation took too long", 504),
     "runner": lambda: failure("runner_disconnected", "Runner disconnected", 503),
     "never-began": lambda: failure("request_timeout", "Request timed out", 504, X_Fal_Request_Timeout_Type="user"),
@@ -309,7 +314,7 @@ class FakeFal:
         if job.withdrawn:
             return {"error": "Request cancelled", "error_type": "client_cancelled"}
         answer = self._failed(job)
-        if answer is None:
+        if answer is None or job.fault.name.endswith("-untold"):
             return {}
         return {
             "error": f"Invalid status code: {answer.status}",
@@ -443,6 +448,8 @@ class FakeFal:
             images, black = [], []
         if fault.name == "null":
             images = [None for _ in images]
+        if fault.name == "bare":
+            images = [image["url"] for image in images]
         told: dict[str, Any] = {"image": images[0] if images else None} if endpoint.factor else {"images": images}
         beside = {
             "seed": body.get("seed", 4242),
@@ -493,7 +500,7 @@ class FakeFal:
             return int(size["width"]), int(size["height"])
         if size in PRESETS or size in GPT_SIZES:
             return (PRESETS | GPT_SIZES)[size]
-        ratio = body.get("aspect_ratio", "")
+        ratio = body.get("aspect_ratio", body.get("resolution_mode", ""))
         if ":" in ratio:
             across, down = (int(each) for each in ratio.split(":"))
             edge = 1024 / max(across, down)

@@ -235,7 +235,16 @@ _ONE, _MANY = ("prompt", "image_url"), ("prompt", "image_urls")
 _PRO, _NB2 = ("1K", "2K", "4K"), ("0.5K", "1K", "2K", "4K")
 _AUTO = ("auto", *RATIOS)
 
+_MODES = ("auto", "match_input", *RATIOS, "9:21")
+
 ENDPOINTS: Mapping[str, Endpoint] = {
+    "google/nano-banana-2-lite": _gemini((*_AUTO, *EXTREME_RATIOS)),
+    "fal-ai/imagen4/preview": Endpoint(
+        fields={**_GEMINI, "aspect_ratio": one_of("1:1", "16:9", "9:16", "4:3", "3:4")},
+        default_size=(1024, 1024),
+        answer=("description",),
+    ),
+    "fal-ai/flux-2-max": Endpoint(fields=_FLUX_2_PRO, default_format="jpeg", answer=("seed",)),
     "fal-ai/nano-banana": _gemini(RATIOS),
     "fal-ai/nano-banana/edit": _gemini(_AUTO, inputs=10),
     "fal-ai/nano-banana-pro": _gemini(_AUTO, resolutions=_PRO),
@@ -244,6 +253,14 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "fal-ai/nano-banana-2/edit": _gemini((*_AUTO, *EXTREME_RATIOS), inputs=14, resolutions=_NB2),
     "fal-ai/flux/schnell": _flux({**_FLUX, "image_size": Sizes(), "num_inference_steps": number(1, 12, whole=True)}),
     "fal-ai/flux/dev": _flux({**_FLUX, "image_size": Sizes()}),
+    "fal-ai/flux-pro/v1.1": _flux({**_FLUX, "num_images": number(1, 1, whole=True), "image_size": Sizes()}),
+    "fal-ai/flux-pro/v1.1-ultra": _flux(
+        {**_KONTEXT, "num_images": number(1, 1, whole=True), "raw": truth}, default_size=(2048, 1152)
+    ),
+    "fal-ai/flux-kontext/dev": _flux(
+        {**_FLUX, "num_images": number(1, 1, whole=True), "image_url": text, "resolution_mode": one_of(*_MODES)},
+        required=_ONE,
+    ),
     "fal-ai/flux/dev/image-to-image": _flux(
         {**_FLUX, "image_url": text, "strength": number(0.01, 1), "num_inference_steps": number(10, 50, whole=True)},
         required=_ONE,

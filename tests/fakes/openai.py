@@ -297,6 +297,7 @@ _MODERATION: Final = {
 _STREAM_ENDS: Final[dict[str, dict[str, Any] | None]] = {
     "stream-cut": None,
     "stream-moderation": {"type": "error", "error": _MODERATION},
+    "stream-moderation-flat": _MODERATION | {"type": "error"},
     "stream-error": {"type": "error", "error": {"type": "server_error", "code": None, "message": "oops"}},
 }
 

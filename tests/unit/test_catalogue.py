@@ -188,6 +188,23 @@ def test_a_model_without_its_key_is_there_and_says_which_is_missing(
     assert model.unready_reason() == "TEAM_KEY is not set"
 
 
+@pytest.mark.parametrize(
+    ("adapter", "upstream", "base_url", "variable"),
+    [
+        ("openai", "gpt-image-2", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+        ("google", "gemini-3-pro-image", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY"),
+    ],
+)
+def test_a_vendors_own_address_spelled_out_needs_no_other_key_than_usual(
+    file: Callable[[str], Path], adapter: str, upstream: str, base_url: str, variable: str
+) -> None:
+    path = file(entry(adapter, upstream_model=f'"{upstream}"', base_url=f'"{base_url}"'))
+    (model,) = load_models(path, {}).models
+    assert model.unready_reason() == f"{variable} is not set"
+    (model,) = load_models(path, {variable: "there"}).models
+    assert model.unready_reason() == ""
+
+
 def test_fallbacks_keep_what_their_first_model_can(file: Callable[[str], Path]) -> None:
     path = file(
         "\n".join(

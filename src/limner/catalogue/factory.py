@@ -83,7 +83,7 @@ class ModelFactory:
     def _openai(self, entry: Entry) -> ImageModel:
         from limner.models.openai import API_KEY_ENV, BASE_URL, openai_model
 
-        hosted = not entry.base_url
+        hosted = entry.base_url.rstrip("/") in ("", BASE_URL)
         variable = entry.api_key_env or (API_KEY_ENV if hosted else "")
         overrides, options = dict(entry.overrides), dict(entry.options)
         if timeout_s := options.pop("timeout_s", None):
@@ -136,7 +136,8 @@ class ModelFactory:
         from limner.models.google.tokens import VertexTokens
 
         set_variables = [name for name in API_KEY_VARIABLES if self._key(name)]
-        variable = entry.api_key_env or ([*set_variables, API_KEY_VARIABLES[0]][0] if not entry.base_url else "")
+        hosted = entry.base_url.rstrip("/") in ("", DEVELOPER_URL)
+        variable = entry.api_key_env or ([*set_variables, API_KEY_VARIABLES[0]][0] if hosted else "")
         self._tokens = self._tokens or VertexTokens()
         timeout_s = entry.options.get("timeout_s")
         return GeminiModel(

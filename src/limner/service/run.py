@@ -136,6 +136,7 @@ class Run:
         self._may_bill = False
         self._waiters = 1 if inherited else 0  # of its callers nobody knows, so no caller who leaves ends it
         self._watches: set[Watch] = set()
+        self._watch_expected = False
         self._answerable = asyncio.Event()
         self._cancel_error: LimnerError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -195,6 +196,10 @@ class Run:
         """Whether nothing was bought, so that a shutdown may end it."""
         return not self._purchases
 
+    def expect_watch(self) -> None:
+        """Count a watcher who comes as soon as the run was started: the model may look earlier."""
+        self._watch_expected = True
+
     def watch(self) -> Watch:
         """Return the events from now on, beginning with how far it is."""
         watch = Watch()
@@ -207,6 +212,7 @@ class Run:
 
     def unwatch(self, watch: Watch) -> None:
         """Forget a watcher."""
+        self._watch_expected = False
         self._watches.discard(watch)
 
     # What the model tells (ports.Job).
@@ -214,7 +220,7 @@ class Run:
     @property
     def watched(self) -> bool:
         """Whether anybody watches."""
-        return bool(self._watches)
+        return self._watch_expected or bool(self._watches)
 
     def progress(self, fraction: float) -> None:
         """Pass the progress on; it never goes back."""

@@ -70,6 +70,8 @@ class Asked:
     claim: Claim | None = None
     told_early: bool = False
     """Whether the caller learns the generation's id before its end."""
+    watched: bool = False
+    """Whether the caller wants to see how it goes."""
 
 
 class TaskRunner:
@@ -122,7 +124,7 @@ class TaskRunner:
 
     async def events(self, asked: Asked) -> AsyncIterator[Event]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
-        started = await self._start(replace(asked, told_early=True))
+        started = await self._start(replace(asked, told_early=True, watched=True))
         if isinstance(started, Run):
             run = started
             async for event in _events_of(run):
@@ -231,7 +233,8 @@ class TaskRunner:
             if started.joined:
                 return self._runs.get(started.generation_id, started.generation_id)
             failpoints.reach("generation-kept")
-            run = self._launch(replace(generation, inputs=inputs), _granted(plan, started.granted_images), model)
+            granted = _granted(plan, started.granted_images)
+            run = self._launch(replace(generation, inputs=inputs), granted, model, watched=asked.watched)
             return run
         finally:
             if run is None:
@@ -251,7 +254,13 @@ class TaskRunner:
         )
 
     def _launch(
-        self, generation: Generation, plan: Plan, model: ImageModel, inherited: Inheritance | None = None
+        self,
+        generation: Generation,
+        plan: Plan,
+        model: ImageModel,
+        inherited: Inheritance | None = None,
+        *,
+        watched: bool = False,
     ) -> Run:
         """Start a run on a seat that was taken for it."""
         run = Run(
@@ -266,6 +275,8 @@ class TaskRunner:
             notify=generation.workspace_id in self._rules.notified_workspaces,
         )
         self._runs[generation.id] = run
+        if watched:
+            run.expect_watch()
         run.start()
         run.task.add_done_callback(lambda _: self._leave(run))
         return run

@@ -432,6 +432,19 @@ class TestEvents:
         assert images == events[-1].generation.images
         assert events[0].generation_id == events[-1].generation.id
 
+    async def test_a_model_that_looks_at_once_sees_that_it_is_watched(self, world: World) -> None:
+        watched: list[bool] = []
+
+        async def looks(order: Order, job: Job) -> None:
+            watched.append(job.watched)
+            await make_all(order, job)
+
+        runner = world.runner(Scripted(looks))
+        _ = [event async for event in runner.events(asked())]
+        await runner.run(asked())
+
+        assert watched == [True, False]
+
     async def test_a_failure_follows_its_completed_event(self, world: World) -> None:
         async def fails(order: Order, job: Job) -> None:
             raise ProviderUnavailableError

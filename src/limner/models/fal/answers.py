@@ -36,6 +36,13 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "string_too_long": "The provider refuses this prompt: it is too long.",
     "string_too_short": "The provider refuses this prompt: it is too short.",
 }
+_OURS: Final = ("prompt", "image", "mask")
+"""How the fields begin that hold what the caller sent."""
+_NOT_THE_REQUEST: Final = frozenset({"downstream_service_error", "client_disconnected", "client_cancelled"})
+"""Types of definite errors that blame neither the request nor the account."""
+_UNDECIDED: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, 499})
+_UNTAKEN_STATUSES: Final = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
+_UNTAKEN: Final = "The provider does not take this prompt or picture."
 _KIND: Final = re.compile(r"[a-z0-9_.]{1,64}")
 _NO_CREDIT: Final = ("exhausted balance", "user is locked", "insufficient credit")
 
@@ -76,7 +83,7 @@ def result(response: Response) -> Result:
         raise UnreadableAnswerError("a result without pictures")
     flags = made.get("has_nsfw_concepts")
     return Result(
-        pictures=tuple(each.get("url") if isinstance(each, dict) else None for each in images),
+        pictures=tuple(each.get("url") if isinstance(each, dict) else each for each in images),
         withheld=tuple(flag is True for flag in flags) if isinstance(flags, list) else (),
         description=str(made.get("description") or "")[:_MAX_DESCRIPTION_CHARS],
     )
@@ -89,7 +96,7 @@ def failure(response: Response, *, began: bool) -> LimnerError | None:
     """
     told = members(response)
     kinds = _kinds(response, told)
-    error = _refusal(kinds) or _misconfigured(response, told, began)
+    error = _refusal(kinds) or _misconfigured(response, told, began) or _unfit(response, told, kinds, began)
     if error is None and (began or _is_definite(response.status)):
         error = _broken(response, told, kinds, began)
     if error is not None:
@@ -97,8 +104,13 @@ def failure(response: Response, *, began: bool) -> LimnerError | None:
     return error
 
 
+def names_its_fault(response: Response) -> bool:
+    """Return whether an answer is an error in fal's own form, and not the page of something on the way."""
+    return response.status >= 400 and bool(_kinds(response, members(response)))
+
+
 def _is_definite(status: int) -> bool:
-    return 300 <= status < 500 and status not in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, 499)
+    return 300 <= status < 500 and status not in _UNDECIDED
 
 
 def _kinds(response: Response, told: Mapping[str, Any]) -> set[str]:
@@ -132,6 +144,25 @@ def _misconfigured(response: Response, told: Mapping[str, Any], began: bool) -> 
     return None
 
 
+def _unfit(response: Response, told: Mapping[str, Any], kinds: set[str], began: bool) -> LimnerError | None:
+    """Return what a definite no to the request means: what the caller sent is blamed, or how it was asked for."""
+    status = response.status
+    if not 300 <= status < 500 or status in _UNDECIDED or kinds & _NOT_THE_REQUEST or (status == 404 and began):
+        return None
+    metadata = {} if began else {OUTCOME: NOT_BOUGHT}
+    blamed = _blamed_fields(told)
+    if status in _UNTAKEN_STATUSES and (not blamed or any(field.startswith(_OURS) for field in blamed)):
+        return ContentRejectedError(_UNTAKEN, metadata=metadata)
+    return ProviderMisconfiguredError("The provider does not accept the requests for this model.", metadata=metadata)
+
+
+def _blamed_fields(told: Mapping[str, Any]) -> set[str]:
+    """Return the fields that an error names, each by its first name below ``body``."""
+    detail = told.get("detail")
+    places = [each.get("loc") for each in detail if isinstance(each, dict)] if isinstance(detail, list) else []
+    return {str(place[1]) for place in places if isinstance(place, list) and len(place) > 1}
+
+
 def _broken(response: Response, told: Mapping[str, Any], kinds: set[str], began: bool) -> LimnerError:
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         return OverloadedError("The provider is busy. Try again later.")
@@ -139,6 +170,4 @@ def _broken(response: Response, told: Mapping[str, Any], kinds: set[str], began:
     metadata = {OUTCOME: NOT_BOUGHT if free else UNKNOWN}
     if response.header("x-fal-request-timeout-type") or "request_timeout" in kinds:
         return ProviderUnavailableError("The provider did not begin in time.", metadata=metadata)
-    if response.status >= 500:
-        return ProviderUnavailableError("The model failed.", metadata=metadata)
-    return ProviderUnavailableError("The provider does not accept this request.", metadata=metadata)
+    return ProviderUnavailableError("The model failed.", metadata=metadata)

@@ -202,9 +202,20 @@ def _seedream(name: str, version: str, auto: str, price: str) -> FalFacts:
     )
 
 
+_IMAGEN_RATIOS: Final = ("1:1", "16:9", "9:16", "4:3", "3:4")
+_IMAGEN_END: Final = date(2026, 8, 17)
+
 _GENERATORS: Final = (
     _gemini("nano-banana", "Google Gemini 2.5 Flash Image by fal.", inputs=3, price="0.039", retires=date(2026, 10, 2)),
     _gemini("nano-banana-2", "Google Gemini 3.1 Flash Image by fal.", inputs=14, price="0.08"),
+    FalFacts(
+        id="nano-banana-2-lite",
+        description=f"Google Gemini 3.1 Flash Lite Image by fal. {_BEST_EFFORT}",
+        generate="google/nano-banana-2-lite",
+        shapes=_ratios(ASPECT_RATIOS),
+        formats=_ANY,
+        seeds=True,
+    ),
     _gemini("nano-banana-pro", "Google Gemini 3 Pro Image by fal.", inputs=14, price="0.15"),
     FalFacts(
         id="flux-schnell",
@@ -226,6 +237,22 @@ _GENERATORS: Final = (
         seeds=True,
         price_usd=Decimal("0.025"),
     ),
+    FalFacts(
+        id="flux-pro-1.1",
+        description="FLUX1.1 [pro] by fal.",
+        generate="fal-ai/flux-pro/v1.1",
+        shapes=_sizes(_FLUX_SIZES),
+        formats=_NO_WEBP,
+        seeds=True,
+    ),
+    FalFacts(
+        id="flux-pro-1.1-ultra",
+        description="FLUX1.1 [pro] ultra by fal: pictures of four megapixels.",
+        generate="fal-ai/flux-pro/v1.1-ultra",
+        shapes=_ratios(_KONTEXT_RATIOS),
+        formats=_NO_WEBP,
+        seeds=True,
+    ),
     # Apart from flux-dev: its edits have the shape of their input and no other.
     FalFacts(
         id="flux-dev-image-to-image",
@@ -239,6 +266,16 @@ _GENERATORS: Final = (
     ),
     _kontext("flux-kontext", "fal-ai/flux-pro/kontext", "FLUX.1 Kontext [pro] by fal: precise edits.", "0.04"),
     _kontext("flux-kontext-max", "fal-ai/flux-pro/kontext/max", "FLUX.1 Kontext [max] by fal: precise edits.", "0.08"),
+    FalFacts(
+        id="flux-kontext-dev",
+        description="FLUX.1 Kontext [dev] by fal: edits one picture.",
+        edit_one="fal-ai/flux-kontext/dev",
+        shapes={ratio: {"resolution_mode": ratio} for ratio in ASPECT_RATIOS}
+        | {AUTO_ASPECT_RATIO: {"resolution_mode": "match_input"}},
+        formats=_NO_WEBP,
+        max_inputs=1,
+        seeds=True,
+    ),
     FalFacts(
         id="flux-2",
         description="FLUX.2 [dev] by fal.",
@@ -261,6 +298,15 @@ _GENERATORS: Final = (
         seeds=True,
     ),
     FalFacts(
+        id="flux-2-max",
+        description="FLUX.2 [max] by fal.",
+        generate="fal-ai/flux-2-max",
+        shapes=_sizes(_FLUX_SIZES),
+        formats=_NO_WEBP,
+        counts=False,
+        seeds=True,
+    ),
+    FalFacts(
         id="fal-gpt-image-1.5",
         description="OpenAI gpt-image-1.5 by fal.",
         generate="fal-ai/gpt-image-1.5",
@@ -279,6 +325,15 @@ _GENERATORS: Final = (
         max_inputs=16,
         # The most that any of these sizes costs in high quality, the default; edits are the dearest.
         price_usd=Decimal("0.22"),
+    ),
+    FalFacts(
+        id="imagen-4",
+        description="Google Imagen 4 by fal, which Google has retired.",
+        generate="fal-ai/imagen4/preview",
+        shapes=_ratios(_IMAGEN_RATIOS),
+        formats=_ANY,
+        seeds=True,
+        retires=_IMAGEN_END,
     ),
     _seedream("seedream-4", "v4", "auto", "0.03"),
     _seedream("seedream-4.5", "v4.5", "auto_2K", "0.04"),

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Final
 
 from limner.domain.errors import ProviderMisconfiguredError
-from limner.models.fal.answers import failure, members
+from limner.models.fal.answers import failure, members, names_its_fault
 from limner.models.fal.requests import Call
 from limner.models.http import (
     CallError,
@@ -41,6 +41,8 @@ _CALL_TIMEOUTS: Final = Timeouts(connect_s=5.0, first_byte_s=20.0, total_s=30.0)
 _CANCEL_TIMEOUTS: Final = Timeouts(connect_s=3.0, first_byte_s=5.0, total_s=8.0)
 _CONVINCING: Final = 4
 """How often an answer that would end the waiting for something paid must come before it is believed."""
+_CONVINCING_FAULTS: Final = 2
+"""The same for an error in fal's own form."""
 _LONGEST_DOUBT_S: Final = 15.0
 _REMEMBERED: Final = 1024
 
@@ -124,7 +126,7 @@ class FalQueue:
         async with asyncio.timeout(self._patience.job_s):
             while True:
                 try:
-                    if response := await self._answer(ticket, certain=doubts + 1 >= _CONVINCING):
+                    if response := await self._answer(ticket, doubts):
                         return response
                     doubts = 0
                 except _DoubtfulAnswerError:
@@ -182,10 +184,10 @@ class FalQueue:
             raise ValueError("not an address of the queue")
         return path
 
-    async def _answer(self, ticket: Ticket, *, certain: bool) -> Response | None:
+    async def _answer(self, ticket: Ticket, doubts: int) -> Response | None:
         """Return the answer of the job, or ``None`` while it is not over.
 
-        A result that makes no sense counts only when ``certain``: it is paid for.
+        A result that makes no sense counts only after some ``doubts``: it is paid for.
         """
         status = await self._get(ticket.status)
         if status.status not in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
@@ -193,14 +195,24 @@ class FalQueue:
         told = members(status)
         if str(told.get("status")) not in _OVER:
             return None
-        response = await self._get(ticket.response)
+        response = await self._result(ticket)
         if response.status == HTTPStatus.BAD_REQUEST and "in progress" in response.text():
             return None
         failed = bool(told.get("error") or told.get("error_type"))
         sensible = failed or (response.status < 500 and bool(members(response)))
-        if not sensible and not certain:
+        convincing = _CONVINCING_FAULTS if names_its_fault(response) else _CONVINCING
+        if not sensible and doubts + 1 < convincing:
             raise _DoubtfulAnswerError(f"a result with status {response.status}")
         return response
+
+    async def _result(self, ticket: Ticket) -> Response:
+        """Get the answer of a job that is over. The queue just said so: one that breaks off is not an outage."""
+        try:
+            return await self._get(ticket.response)
+        except _AskedTooOftenError:
+            raise
+        except OutcomeUnknownError as error:
+            raise _DoubtfulAnswerError(str(error)) from error
 
     async def _get(self, path: str) -> Response:
         response = await self._api.get(path, timeouts=_CALL_TIMEOUTS)
@@ -209,8 +221,12 @@ class FalQueue:
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise failure(response, began=True) or ProviderMisconfiguredError
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise OutcomeUnknownError("fal is asked too often")
+            raise _AskedTooOftenError("fal is asked too often")
         return response
+
+
+class _AskedTooOftenError(OutcomeUnknownError):
+    """A question that was not answered, and may be asked later."""
 
 
 class _DoubtfulAnswerError(OutcomeUnknownError):

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 INLINE_BYTES: Final = 128 * limits.KIB
 """Largest picture that travels in the request; of all inputs of a task 2 MiB, or 2.7 MiB of JSON."""
+_INLINE_AT_WORST_BYTES: Final = 4 * limits.MIB
+"""Largest picture that travels in the request when fal's storage does not take it: of all inputs 64 MiB at most."""
 
 _ATTEMPTS: Final = 3
 _FIRST_DELAY_S: Final = 0.2
@@ -71,7 +73,7 @@ class FalStorage:
         self._renewing = asyncio.Lock()
 
     async def place(self, picture: InputPicture) -> Input:
-        """Return the picture as a request takes it. Raises ``UnboughtError`` when it can't be uploaded."""
+        """Return the picture as a request takes it. Raises ``UnboughtError`` for a large one that can't be uploaded."""
         data, content_type = await picture.read(), picture.image.format.content_type
         if len(data) <= INLINE_BYTES:
             return DataUri(content_type, data)
@@ -86,7 +88,10 @@ class FalStorage:
         try:
             return await self._upload(data, content_type)
         except CallError as error:
-            raise UnboughtError("an input could not be uploaded") from error
+            if len(data) > _INLINE_AT_WORST_BYTES:
+                raise UnboughtError("an input could not be uploaded") from error
+            log.warning("an input travels in the request, as fal's storage does not take it", extra={"why": str(error)})
+            return DataUri(content_type, data)
 
     async def _upload(self, data: bytes, content_type: str) -> str:
         shown = await self._valid_pass()
@@ -116,7 +121,8 @@ class FalStorage:
     async def _new_pass(self) -> _Pass:
         told = _told(await self._api.post(_TOKEN_PATH, json_body({}), timeouts=_TIMEOUTS))
         try:
-            left = datetime.fromisoformat(told["expires_at"]) - self._clock()
+            ends = datetime.fromisoformat(told["expires_at"])
+            left = ends.replace(tzinfo=ends.tzinfo or UTC) - self._clock()
             return _Pass(
                 authorization=f"{told['token_type']} {told['token']}",
                 upload_url=f"{told['base_url']}/files/upload",

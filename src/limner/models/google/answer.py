@@ -1,5 +1,6 @@
 """What an answer of status 200 holds: a picture, words, or one of many refusals."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from limner.models.http import OUTCOME, UNKNOWN, Response, ResultError, Unreadab
 _NOTHING_MADE: Final = frozenset({"MAX_TOKENS", "OTHER", "MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL"})
 """Reasons to finish that blame neither the prompt nor a picture."""
 _UNEVENTFUL: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
+_CAPITAL: Final = re.compile("[A-Z]")
 _ACCOUNT_LIMITED: Final = "PUP_LIMITED_DISABLED"
 """The account is limited after uses that Google's policy prohibits."""
 
@@ -36,10 +38,9 @@ def answer_of(response: Response) -> Answer:
         raise UnreadableAnswerError("the answer is no object")
     parts = list(_parts(document))
     words = "\n".join(part["text"].strip() for part in parts if isinstance(part.get("text"), str)).strip()
-    for part in parts:
-        if isinstance(inline := part.get("inlineData"), dict):
-            return Answer(picture=picture_bytes(inline.get("data")), words=words)
-    if any("fileData" in part for part in parts):
+    for inline in _pictures_first(parts):
+        return Answer(picture=picture_bytes(inline.get("data")), words=words)
+    if any(_member(part, "fileData") for part in parts):
         raise ResultError("the picture is behind an address")
     return Answer(error=_missing(document, words), words=words)
 
@@ -52,11 +53,22 @@ def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield part
 
 
+def _pictures_first(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the data in the parts; what is declared to be no picture comes last, since it may be one all the same."""
+    found = [inline for part in parts if isinstance(inline := _member(part, "inlineData"), dict)]
+    return sorted(found, key=lambda inline: not str(_member(inline, "mimeType") or "image/").startswith("image/"))
+
+
+def _member(document: dict[str, Any], name: str) -> Any:
+    """Return a member by either of the names that protobuf's JSON may give it: ``inlineData`` or ``inline_data``."""
+    return document.get(name, document.get(_CAPITAL.sub(r"_\g<0>", name).lower()))
+
+
 def _missing(document: dict[str, Any], words: str) -> LimnerError:
-    feedback = document.get("promptFeedback")
-    if isinstance(feedback, dict) and feedback.get("blockReason"):
+    feedback = _member(document, "promptFeedback")
+    if isinstance(feedback, dict) and _member(feedback, "blockReason"):
         return ContentRejectedError()
-    reasons = {str(each.get("finishReason") or "") for each in _objects(document.get("candidates"))}
+    reasons = {str(_member(each, "finishReason") or "") for each in _objects(document.get("candidates"))}
     if _ACCOUNT_LIMITED in reasons:
         return ProviderMisconfiguredError("The provider has limited the account of this service. Tell the operator.")
     if reasons - _UNEVENTFUL - _NOTHING_MADE or (words and not reasons & _NOTHING_MADE):

@@ -11,6 +11,8 @@ from yarl import URL
 from limner.models.http.errors import ForeignAddressError, ResultError
 
 _HTTPS_PORT: Final = 443
+_SPELLINGS: Final = {"localhost": ("127.0.0.1", "::1"), "127.0.0.1": ("localhost",), "::1": ("localhost",)}
+"""What else an origin on this machine may be called."""
 _SPECIAL: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -103,11 +105,11 @@ class Target:
 class ResultAddresses:
     """Which addresses results may have.
 
-    - the origin of ``base_url``, which the operator wrote;
+    - the origin of ``base_url``, which the operator wrote; one on this machine by its other names, too;
     - https on port 443, or on the pattern's own port, of a host among ``hosts`` (the vendor's and the operator's):
       ``cdn.example.com`` exactly, ``*.example.com`` any name below it, ``cdn.example.com:8443`` on that port. They
       must lead to public addresses. A numeric address never matches;
-    - http or https of a loopback ``host:port`` that is among ``hosts``.
+    - http or https of a loopback ``host:port`` that is among ``hosts``, on any port for a ``host`` alone.
 
     Raises ``ValueError`` for a pattern or base address that is none.
     """
@@ -115,7 +117,9 @@ class ResultAddresses:
     def __init__(self, *, base_url: str, hosts: Iterable[str] = ()) -> None:
         self._base = base_address(base_url)
         patterns = [_Pattern.parse(host) for host in hosts]
-        self._loopback = {(each.host, each.port) for each in patterns if is_loopback(each.host)}
+        self._loopback = {(each.host, each.explicit_port) for each in patterns if is_loopback(each.host)}
+        if is_loopback(self._base.raw_host or ""):
+            self._loopback.add((self._base.raw_host or "", self._base.port))
         self._patterns = tuple(each for each in patterns if not is_loopback(each.host))
 
     def target(self, address: str, beside: URL | None = None) -> Target:
@@ -125,7 +129,7 @@ class ResultAddresses:
         except ValueError as error:
             raise ResultError("the result has no proper address") from error
         host, port = url.raw_host or "", url.port
-        if _origin(url) == _origin(self._base) or (host, port) in self._loopback:
+        if _origin(url) == _origin(self._base) or self._is_listed_loopback(host, port):
             return Target(url, public=False)
         if url.scheme != "https" or _is_numeric(host):
             raise ResultError("the result's address is neither https nor the operator's own")
@@ -133,12 +137,18 @@ class ResultAddresses:
             raise ResultError("the result's host or port is not on the list")
         return Target(url, public=True)
 
+    def _is_listed_loopback(self, host: str, port: int | None) -> bool:
+        names = (host, *_SPELLINGS.get(host, ()))
+        return any((name, each) in self._loopback for name in names for each in (port, None))
+
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     host: str
     """Lower case; with a dot in front for any name below it."""
     port: int | None
+    explicit_port: int | None
+    """``None`` when the pattern names no port."""
 
     @classmethod
     def parse(cls, text: str) -> "_Pattern":
@@ -146,7 +156,7 @@ class _Pattern:
         if url.raw_path not in {"", "/"} or url.query_string or url.fragment:
             raise ValueError(f"{text!r} is no host name")
         host = url.raw_host or ""
-        return cls(f".{host}" if text.startswith("*.") else host, url.port)
+        return cls(f".{host}" if text.startswith("*.") else host, url.port, url.explicit_port)
 
     def matches(self, host: str, port: int | None) -> bool:
         if port != self.port:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from limner.domain.errors import (
     ContentRejectedError,
@@ -14,6 +15,9 @@ from limner.domain.errors import (
 )
 from limner.models.http.errors import BusyError, OutcomeUnknownError, UnreachableError
 from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
+
+FAILURES: Final = 20
+"""So many in a row are no chance: a handful is soon together when one call tries three times, and calls run in tens."""
 
 
 class BreakerState(StrEnum):
@@ -50,7 +54,7 @@ class CircuitBreaker:
         provider: str,
         model: str,
         *,
-        failures: int = 5,
+        failures: int = FAILURES,
         window_s: float = 60.0,
         open_s: float = 10.0,
         max_open_s: float = 120.0,

@@ -33,8 +33,9 @@ _MAX_ERROR_BYTES: Final = 256 * limits.KIB
 """Most of an error that is not JSON; the rest is dropped."""
 _GUESSED_BYTES: Final = 16 * limits.MIB
 """What an answer is expected to have that does not say."""
-_IDLE_S: Final = 20.0
-"""Shorter than the idle limits of the vendors' load balancers, so that they seldom close what is about to be used."""
+_IDLE_S: Final = 4.0
+"""Shorter than the idle limits of load balancers and of Uvicorn and Node (5 s), which servers of one's own run on: a
+request on a connection that is just being closed may have been received, and must not be sent again."""
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "limner"}
 
 _NOT_SENT: Final = (
@@ -145,7 +146,7 @@ class Stream:
 class HttpClient:
     """Sends each request once: it never retries, follows no redirect, keeps no cookie, reads no environment.
 
-    Connections are made with the first request, on its event loop, and kept for 20 s; ``close`` ends them, and
+    Connections are made with the first request, on its event loop, and kept for 4 s; ``close`` ends them, and
     nothing is sent afterwards. Raises ``UnreachableError`` when nothing was sent, ``OutcomeUnknownError`` when no
     whole answer came. Memory per request: the pictures of its answer once, decoded, and less than 1 MiB beside them;
     what a ``share`` of the ``budget`` is handed along with bounds all of these together. What a ``Source`` of the body

@@ -8,9 +8,10 @@ from typing import Final
 from limner.domain import limits
 from limner.domain.image import OutputFormat
 from limner.models.http import OutcomeUnknownError, Response, Stream, UnreadableAnswerError, picture_bytes
-from limner.models.openai.refusals import fault_in, streamed_refusal
+from limner.models.openai.refusals import fault_in, late_refusal
 
 _MAX_PREVIEW_BYTES: Final = 8 * limits.MIB
+_BEGINNINGS: Final = {b"\x89PNG": OutputFormat.PNG, b"\xff\xd8\xff": OutputFormat.JPEG, b"RIFF": OutputFormat.WEBP}
 
 ShowPreview = Callable[[int, bytes, str], None]
 """Takes the number of an early form, from 0, its bytes and its content type."""
@@ -27,9 +28,14 @@ class Entry:
 
 
 def entries_of(response: Response) -> list[Entry]:
-    """Return what a 2xx answer holds, in order; raise ``UnreadableAnswerError`` when it has no list of pictures."""
+    """Return what a 2xx answer holds, in order; raise ``UnreadableAnswerError`` when it has no list of pictures.
+
+    Some proxies answer a refusal with status 200: raises ``ContentRejectedError``.
+    """
     document = response.json()
     data = document.get("data") if isinstance(document, dict) else None
+    if not data and (error := late_refusal(fault_in(document))):
+        raise error
     if not isinstance(data, list):
         raise UnreadableAnswerError("there is no list of pictures")
     return [_entry(each) for each in data]
@@ -46,8 +52,9 @@ async def streamed_entry(stream: Stream, show: ShowPreview) -> Entry:
                 return _entry(document)
             if kind.endswith(".partial_image"):
                 _show(document, show)
-            elif "error" in document:
-                raise streamed_refusal(fault_in(document)) or OutcomeUnknownError("the stream ended with an error")
+            elif kind == "error" or "error" in document:
+                told = document if "error" in document else {"error": document}
+                raise late_refusal(fault_in(told)) or OutcomeUnknownError("the stream ended with an error")
     raise OutcomeUnknownError("the stream ended without a picture")
 
 
@@ -68,8 +75,9 @@ def _entry(item: object) -> Entry:
 
 
 def _show(document: dict[str, object], show: ShowPreview) -> None:
-    """Pass an early form on; one that can't be read is left out."""
-    number, kind = document.get("partial_image_index"), document.get("output_format")
-    with suppress(UnreadableAnswerError, ValueError):
+    """Pass an early form on, by what its bytes are; one that can't be read is left out."""
+    number = document.get("partial_image_index")
+    with suppress(UnreadableAnswerError):
         data = picture_bytes(document.get("b64_json"), _MAX_PREVIEW_BYTES)
-        show(number if isinstance(number, int) else 0, data, OutputFormat(str(kind)).content_type)
+        if kind := next((kind for begin, kind in _BEGINNINGS.items() if data.startswith(begin)), None):
+            show(number if isinstance(number, int) else 0, data, kind.content_type)

@@ -12,12 +12,15 @@ from typing import Any, Final
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import AUTO_ASPECT_RATIO, Operation
 from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
-from limner.models.openai.dialects import DIALECTS, LITELLM, LITELLM_OPENAI, OPENAI, Dialect, SeedPlace
+from limner.models.openai.dialects import DIALECTS, LIKE_OPENAI, LITELLM, LITELLM_OPENAI, OPENAI, Dialect, SeedPlace
 from limner.models.openai.model import TIMEOUTS, OpenAiModel
 from limner.models.openai.requests import Upstream
 
 BASE_URL: Final = "https://api.openai.com/v1"
 API_KEY_ENV: Final = "OPENAI_API_KEY"
+
+_FAMILY: Final = "gpt-image"
+"""In the names of OpenAI's models, those to come and deployments of one's own among them."""
 
 _THREE_SIZES: Final[Mapping[str, str]] = {"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}
 
@@ -138,6 +141,8 @@ def _upstream(name: str, dialect_name: str, images_per_call: int, quality: str, 
     dialect, facts = DIALECTS[dialect_name], _facts(name)
     if dialect is LITELLM and facts is not None:
         dialect = LITELLM_OPENAI
+    if dialect is OPENAI and facts is None and _FAMILY not in name:
+        dialect = LIKE_OPENAI
     if images_per_call > 1 and dialect.seed is SeedPlace.FIELD:
         raise ValueError(f"images_per_call must be 1: the pictures of one call to {dialect.name} share a seed")
     if images_per_call:

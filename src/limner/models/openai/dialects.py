@@ -7,7 +7,7 @@ litellm 1.109.1.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -64,6 +64,9 @@ OPENAI: Final = Dialect(
     streams=True,
 )
 
+LIKE_OPENAI: Final = replace(OPENAI, images_per_call=8, auto_size="", streams=False)
+"""For a model that is not OpenAI's when the operator says nothing of its server: what all of the servers understand."""
+
 STABLE_DIFFUSION_CPP: Final = Dialect(
     name="stable-diffusion.cpp",
     images_per_call=8,  # more are silently 8; picture i is made from seed + i
@@ -103,12 +106,16 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 def guarded_prompt(prompt: str, dialect: Dialect) -> str:
     """Return a prompt that is nothing but a prompt to the server.
 
-    For stable-diffusion.cpp the tags by which a prompt sets the server's parameters are cut out. LocalAI splits
-    a prompt at ``|``, knows no escape and makes the rest a negative prompt: raises ``InvalidFieldError``.
+    The tags by which a prompt sets the parameters of stable-diffusion.cpp's server are cut out whatever the dialect:
+    the operator may not have named it. LocalAI splits a prompt at ``|``, knows no escape and makes the rest a
+    negative prompt. Raises ``InvalidFieldError`` for that, and when nothing is left.
     """
     if dialect.name == LOCALAI.name and "|" in prompt:
         raise InvalidFieldError([FieldViolation("prompt", "this model does not take the sign |")])
-    return _without_tags(prompt) if dialect.name == STABLE_DIFFUSION_CPP.name else prompt
+    plain = _without_tags(prompt)
+    if not plain.strip():
+        raise InvalidFieldError([FieldViolation("prompt", "holds nothing but settings of a server")])
+    return plain
 
 
 def prompt_with_seed(prompt: str, seed: int) -> str:

@@ -91,8 +91,8 @@ def refusal(status: int, fault: Fault) -> LimnerError | None:
     return ProviderMisconfiguredError(metadata=metadata)
 
 
-def streamed_refusal(fault: Fault) -> LimnerError | None:
-    """Return the error when a stream ends with a refusal of what was made; ``None`` for other ends."""
+def late_refusal(fault: Fault) -> LimnerError | None:
+    """Return the error when a stream, or an answer of 2xx, ends with a refusal; ``None`` for other ends."""
     return ContentRejectedError() if _is_moderated(fault) else None
 
 

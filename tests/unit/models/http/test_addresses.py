@@ -55,6 +55,9 @@ def test_listed_hosts_may_be_asked_if_they_are_public(address: str) -> None:
         ("https://api.vendor.test/x", "https://api.vendor.test/x"),
         ("http://127.0.0.1:9000/x", "http://127.0.0.1:9000/x"),
         ("http://localhost:9001/x", "http://localhost:9001/x"),
+        ("http://127.0.0.1:9001/x", "http://127.0.0.1:9001/x"),
+        ("http://[::1]:9001/x", "http://[::1]:9001/x"),
+        ("http://localhost:9000/x", "http://localhost:9000/x"),
     ],
 )
 def test_what_the_operator_wrote_may_be_asked_wherever_it_is(address: str, url: str) -> None:
@@ -109,6 +112,20 @@ def test_what_the_operator_wrote_may_be_asked_wherever_it_is(address: str, url: 
 def test_everything_else_is_refused(address: str) -> None:
     with pytest.raises(ResultError):
         ADDRESSES.target(address)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8088/x", "http://localhost:9000/x", "https://127.0.0.1/x"])
+def test_a_loopback_host_without_a_port_may_be_asked_on_any(address: str) -> None:
+    target = ResultAddresses(base_url="https://api.vendor.test/v1", hosts=["127.0.0.1"]).target(address)
+    assert (str(target.url), target.public) == (address, False)
+
+
+def test_a_base_address_on_this_machine_goes_by_its_other_names() -> None:
+    addresses = ResultAddresses(base_url="http://localhost:8188/v1")
+    assert str(addresses.target("http://127.0.0.1:8188/a.png").url) == "http://127.0.0.1:8188/a.png"
+    for foreign in ("http://127.0.0.1:8189/a.png", "http://127.0.0.2:8188/a.png", "http://10.0.0.1:8188/a.png"):
+        with pytest.raises(ResultError):
+            addresses.target(foreign)
 
 
 def test_a_redirect_is_relative_to_where_it_came_from() -> None:

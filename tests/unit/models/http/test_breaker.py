@@ -19,6 +19,7 @@ from limner.models.http import (
     UnreachableError,
     bought_nothing,
 )
+from limner.models.http.breaker import FAILURES
 
 
 class Clock:
@@ -167,7 +168,7 @@ def test_calls_that_fail_late_do_not_keep_it_open(breaker: CircuitBreaker, clock
 
 def test_there_is_one_breaker_per_provider_and_model(clock: Clock) -> None:
     breakers = Breakers(clock)
-    for _ in range(5):
+    for _ in range(FAILURES):
         fail(breakers.of("fal", "flux"))
     succeed(breakers.of("openai", "gpt-image-2"))
     assert [(each.provider, each.model, str(each.state)) for each in breakers.snapshots()] == [

@@ -381,6 +381,23 @@ async def test_a_multipart_body_arrives_as_it_was_given(client: HttpClient) -> N
     assert [each[2:] for each in received[1:]] == [("image/png", each) for each in pictures]
 
 
+async def test_a_connection_is_used_again_until_it_lies_idle_too_long(client: HttpClient) -> None:
+    connections: list[object] = []
+
+    async def keep(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        connections.append(request.transport.get_extra_info("peername"))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", keep)
+    async with serving(app) as port:
+        for pause_s in (0.0, 0.1, 4.5):
+            await asyncio.sleep(pause_s)
+            await client.request("POST", f"http://127.0.0.1:{port}/", ORDER)
+    assert connections[0] == connections[1] != connections[2]
+
+
 async def test_a_body_can_be_sent_again(client: HttpClient) -> None:
     body = json_body({"image": Base64(os.urandom(200 * KIB))})
     async with answering(head(Content_Length=0, Connection="close")) as server:
