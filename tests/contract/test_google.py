@@ -206,14 +206,13 @@ async def test_the_developer_api_is_asked_as_googles_sdk_asks_it(developer: Rig)
     assert developer.google.recorder.to("api")[0].path == f"/v1beta/models/{FLASH}:generateContent"
 
 
-async def test_vertex_is_asked_by_the_setting_that_is_not_deprecated(vertex: Rig) -> None:
+async def test_vertex_is_asked_for_the_shape_as_googles_sdk_does(vertex: Rig) -> None:
     from google.genai import types
 
     await vertex.run(generate_order(ratio="21:9"))
     (call,) = vertex.google.calls()
-    image = {"aspectRatio": "ASPECT_RATIO_TWENTY_ONE_BY_NINE", "delivery": "INLINE"}
-    assert call["generationConfig"]["responseFormat"] == [{"image": image}]
-    assert types.GenerationConfig.model_validate(call["generationConfig"]).response_format
+    asked = types.GenerateContentConfig.model_validate(call["generationConfig"]).image_config
+    assert asked is not None and asked.aspect_ratio == "21:9"
     assert vertex.google.recorder.to("api")[0].headers["authorization"] == f"Bearer {vertex.google.tokens[-1]}"
 
 

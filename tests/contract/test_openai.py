@@ -265,6 +265,24 @@ async def test_server_that_the_operator_did_not_name_is_asked_for_what_it_can(pr
     assert [each.size for each in provider.fake.requests if each.operation == "edit"] == [""]
 
 
+@pytest.mark.parametrize("provider", ["sglang", "localai", "vllm-omni", "litellm"], indirect=True)
+async def test_server_that_the_operator_did_not_name_hands_its_pictures_over(provider: Provider) -> None:
+    job = await provider.run(generate_order(PROMPT), dialect="openai")
+    assert sorted(job.pictures) == [0] and not job.missing
+
+
+async def test_field_that_a_server_does_not_know_is_left_out_the_next_time(provider: Provider) -> None:
+    """A refused request bought nothing."""
+    model = provider.model("a-deployment")
+    jobs = [RecordingJob(), RecordingJob()]
+    for job in jobs:
+        await model.run(generate_order(PROMPT), job)
+    assert [sorted(job.pictures) for job in jobs] == [[0], [0]]
+    assert [job.voided for job in jobs] == [1, 0]
+    assert len(provider.fake.recorder.to("api")) == 3
+    assert len(provider.fake.ledger.purchases) == 2
+
+
 @pytest.mark.parametrize("provider", ["localai"], indirect=True)
 async def test_prompt_that_localai_would_split_is_refused_before_anything_is_sent(provider: Provider) -> None:
     with pytest.raises(InvalidFieldError) as raised:

@@ -21,6 +21,7 @@ _MAGIC: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 _CLASSIC_SIZES: Final = ("1024x1024", "1536x1024", "1024x1536")
 _CLASSIC_MODELS: Final = ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
 _ANY_SIZE_MODELS: Final = (
+    "a-deployment",  # such as Azure's, whose names are their owner's
     "gpt-image-2",
     "gpt-image-2-2026-04-21",
     "gpt-image-2.5-sunburst",

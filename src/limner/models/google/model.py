@@ -133,7 +133,7 @@ class _Work:
     def _body(self, seed: int | None) -> Body:
         if isinstance(self._order.task, UpscaleTask):
             raise TypeError("Gemini does not upscale")
-        return content_body(self._order.task, self._order.inputs, seed, vertex=self._vertex)
+        return content_body(self._order.task, self._order.inputs, seed)
 
     def _describe(self, index: int, words: str) -> None:
         """Pass on the words about all pictures so far, each said once."""

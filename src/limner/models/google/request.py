@@ -15,16 +15,6 @@ MAX_VERTEX_PICTURE_BYTES: Final = 7 * limits.MIB
 """Largest picture in a request to Vertex AI, by its page on image understanding."""
 
 _MAX_SEED: Final = 2**31 - 1
-_NUMBERS: Final = {
-    "1": "ONE",
-    "2": "TWO",
-    "3": "THREE",
-    "4": "FOUR",
-    "5": "FIVE",
-    "9": "NINE",
-    "16": "SIXTEEN",
-    "21": "TWENTY_ONE",
-}
 
 
 def require_room(pictures: Sequence[InputPicture], *, vertex: bool) -> None:
@@ -45,13 +35,12 @@ def _base64_bytes(size_bytes: int) -> int:
     return (size_bytes + 2) // 3 * 4
 
 
-def content_body(
-    task: GenerateTask | EditTask, inputs: Sequence[InputPicture], seed: int | None, *, vertex: bool
-) -> Body:
+def content_body(task: GenerateTask | EditTask, inputs: Sequence[InputPicture], seed: int | None) -> Body:
     """Return the body of a ``generateContent`` that asks for one picture."""
     config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
-    if task.aspect_ratio != AUTO_ASPECT_RATIO:
-        config |= _shape(task.aspect_ratio, vertex=vertex)
+    if task.aspect_ratio != AUTO_ASPECT_RATIO:  # without one, the first input's own shape is kept
+        # Vertex AI deprecates it in favour of ``responseFormat``; Google's own SDK (3.4.0) still sends it to both APIs.
+        config["imageConfig"] = {"aspectRatio": task.aspect_ratio}
     if seed is not None:
         config["seed"] = seed & _MAX_SEED
     parts = [{"text": task.prompt}, *map(_inline, inputs)]
@@ -63,13 +52,3 @@ def _inline(picture: InputPicture) -> dict[str, Any]:
     data = Base64(Source(picture.image.size_bytes, picture.stream))
     return {"inlineData": {"mimeType": picture.image.format.content_type, "data": data}}
 
-
-def _shape(ratio: str, *, vertex: bool) -> dict[str, Any]:
-    """Return the setting of the aspect ratio; without one, the first input's own shape is kept.
-
-    Vertex AI deprecates ``imageConfig``, which is the only one that the Developer API has.
-    """
-    if not vertex:
-        return {"imageConfig": {"aspectRatio": ratio}}
-    width, height = (_NUMBERS[side] for side in ratio.split(":"))
-    return {"responseFormat": [{"image": {"aspectRatio": f"ASPECT_RATIO_{width}_BY_{height}", "delivery": "INLINE"}}]}

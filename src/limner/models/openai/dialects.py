@@ -64,8 +64,11 @@ OPENAI: Final = Dialect(
     streams=True,
 )
 
-LIKE_OPENAI: Final = replace(OPENAI, images_per_call=8, auto_size="", streams=False)
-"""For a model that is not OpenAI's when the operator says nothing of its server: what all of the servers understand."""
+LIKE_OPENAI: Final = replace(OPENAI, images_per_call=8, auto_size="", streams=False, asks_for_base64=True)
+"""For a model that is not OpenAI's when the operator says nothing of its server: what all of the servers understand.
+
+Only OpenAI's own models refuse ``response_format``, without which SGLang answers nothing and LocalAI addresses.
+"""
 
 STABLE_DIFFUSION_CPP: Final = Dialect(
     name="stable-diffusion.cpp",

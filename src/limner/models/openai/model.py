@@ -38,8 +38,8 @@ from limner.models.http import (
     retry_surely_unbought,
 )
 from limner.models.openai.answers import Entry, entries_of, streamed_entry
-from limner.models.openai.refusals import Fault, fault_of, refusal, says_busy
-from limner.models.openai.requests import Call, Upstream, calls
+from limner.models.openai.refusals import Fault, fault_of, refusal, refuses_field, says_busy
+from limner.models.openai.requests import BASE64_FIELD, Call, Upstream, calls
 from limner.service.ports import Job, MadePicture, Order
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,7 @@ class OpenAiModel:
         self._unready = f"{api_key_env} is not set" if api_key_env and not api_key else ""
         self._retry = retry or RetryPolicy()
         self._retry_within_s = retry_within_s
+        self._knows_base64_field = True
 
     @property
     def capabilities(self) -> ModelCapabilities:
@@ -135,11 +136,16 @@ class OpenAiModel:
                 raise
 
     async def _ask(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
+        if not self._knows_base64_field:
+            call = call.without(BASE64_FIELD)
         async with self._api.stream("POST", call.path, call.body(work.order.inputs), share=share) as stream:
             if stream.is_events and stream.status < 300:
                 return [await streamed_entry(stream, _Previews(call, work.job, self._upstream.previews).show)]
             response = await stream.read()
         fault = fault_of(response)
+        if BASE64_FIELD in call.fields and refuses_field(response.status, fault, BASE64_FIELD):
+            self._knows_base64_field = False
+            raise UnboughtError("a field is not known", retry_after_s=0)
         if error := refusal(response.status, fault):
             self._note(error, fault, response)
             raise error

@@ -91,6 +91,13 @@ def refusal(status: int, fault: Fault) -> LimnerError | None:
     return ProviderMisconfiguredError(metadata=metadata)
 
 
+def refuses_field(status: int, fault: Fault, name: str) -> bool:
+    """Return whether a request was refused for a field that the server doesn't know."""
+    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and (
+        fault.field == name or name in fault.message
+    )
+
+
 def late_refusal(fault: Fault) -> LimnerError | None:
     """Return the error when a stream, or an answer of 2xx, ends with a refusal; ``None`` for other ends."""
     return ContentRejectedError() if _is_moderated(fault) else None

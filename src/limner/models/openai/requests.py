@@ -1,7 +1,8 @@
 """What is asked: which pictures by one call, and its body."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from limner.domain import limits
 from limner.domain.image import OutputFormat
@@ -16,6 +17,9 @@ _PATHS = {
     Operation.UPSCALE: "images/upscale",
 }
 _SEEDS = limits.MAX_SEED + 1
+
+BASE64_FIELD: Final = "response_format"
+"""Not OpenAI's any longer; other servers answer with addresses unless it says otherwise."""
 
 Fields = dict[str, str | int | bool]
 
@@ -43,6 +47,10 @@ class Call:
     """The pictures that it asks for, by their position among the asked ones."""
     seed: int | None
     """The seed of the first one, the next ones follow; ``None`` when the server has no seeds."""
+
+    def without(self, name: str) -> "Call":
+        """Return the call without a field."""
+        return replace(self, fields={each: value for each, value in self.fields.items() if each != name})
 
     def body(self, inputs: Sequence[InputPicture]) -> Body:
         """Return the body. The inputs are read while they are sent, and kept nowhere: a call waits for minutes."""
@@ -97,7 +105,7 @@ def _fields(order: Order, upstream: Upstream, count: int, seed: int | None) -> F
 
 
 def _base64_field(dialect: Dialect) -> Fields:
-    return {"response_format": "b64_json"} if dialect.asks_for_base64 else {}
+    return {BASE64_FIELD: "b64_json"} if dialect.asks_for_base64 else {}
 
 
 def _size(task: GenerateTask | EditTask, upstream: Upstream) -> str:
