@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from limner.domain import limits
 from limner.domain.errors import ProviderUnavailableError, StorageUnavailableError
@@ -20,6 +21,9 @@ from limner.service.ports import (
 from limner.service.stores import Stores, digest
 
 log = logging.getLogger(__name__)
+
+_ROUNDED_PIXELS: Final = 16
+"""How far an edge of an upscale may be from the promised one, beside two percent: models work in blocks of pixels."""
 
 
 class Pictures:
@@ -166,11 +170,22 @@ class Pictures:
         if len(data) > limits.MAX_STORED_BYTES:
             raise InvalidPictureError("larger than is kept")
         info = picture.info or await self._stores.codec.verify(data)
+        self._require_promised_size(info)
         if info.format is not wanted:
             data = await self._stores.codec.convert(data, wanted)
             info = await self._stores.codec.verify(data)
         origin = _Origin(picture.model_id or self._generation.model, picture.seed)
         return await self._described(picture.index, data, info, origin), data
+
+    def _require_promised_size(self, info: PictureInfo) -> None:
+        """Refuse an upscale by another factor than was asked for: its parameters would tell a lie."""
+        task = self._plan.task
+        if not isinstance(task, UpscaleTask):
+            return
+        source, made = self._generation.inputs[0], sorted((info.width, info.height))
+        promised = sorted((source.width * task.upscale_factor, source.height * task.upscale_factor))
+        if any(abs(got - wanted) > _ROUNDED_PIXELS + wanted // 50 for got, wanted in zip(made, promised, strict=True)):
+            raise InvalidPictureError("not as large as was asked for")
 
     async def _described(self, index: int, data: bytes, info: PictureInfo, origin: "_Origin") -> Image:
         generation, now = self._generation, self._stores.clock()

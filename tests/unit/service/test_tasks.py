@@ -579,3 +579,25 @@ class TestOverload:
                 await runner.run(asked(Operation.EDIT, image_ids=("0" * 32,)))
 
         assert (await runner.run(asked())).state is SUCCEEDED
+
+
+@pytest.mark.parametrize(("made", "kept"), [((32, 16), True), ((33, 17), True), ((16, 32), True), ((256, 128), False)])
+async def test_an_upscale_of_another_size_than_was_asked_for_is_not_shown(
+    world: World, made: tuple[int, int], kept: bool
+) -> None:
+    """Its parameters would say what is not true. Blocks of pixels and a camera that was held upright are fine."""
+
+    async def enlarge(order: Order, job: Job) -> None:
+        await job.submitting([0])
+        await job.made(MadePicture(index=0, data=png(*made)))
+
+    source = await world.library.upload(ADA, WORKSPACE, png(16, 8))
+    runner = world.runner(Scripted(enlarge, local=False))
+    task = asked(Operation.UPSCALE, image_ids=(source.id,), upscale_factor=2, model_id="scripted")
+    if kept:
+        assert (await runner.run(task)).images[0].width == made[0]
+        return
+    with pytest.raises(ProviderUnavailableError) as failure:
+        await runner.run(task)
+    assert failure.value.metadata["outcome"] == "bought"
+    assert await shown(world) == [source.id]

@@ -51,4 +51,3 @@ def _inline(picture: InputPicture) -> dict[str, Any]:
     """Return a picture that goes along in the request, read while it is sent."""
     data = Base64(Source(picture.image.size_bytes, picture.stream))
     return {"inlineData": {"mimeType": picture.image.format.content_type, "data": data}}
-
