@@ -548,21 +548,29 @@ async def test_a_stream_that_breaks_off_leaves_the_outcome_unknown(client: HttpC
 
 
 async def test_the_event_loop_does_not_stand_still_while_large_pictures_come_and_go() -> None:
-    """Against a server in another process, so that only the client's own work is measured."""
+    """Against a server in another process, so that only the client's own work is measured.
+
+    Code that holds the loop up does so each time; a busy machine, whose caches others fill, now and then.
+    """
     picture = os.urandom(20 * MIB)
     async with picture_process(len(picture)) as url:
         client = HttpClient()
         await client.request("GET", url)
-        async with Heartbeat() as heart:
-            answers = await asyncio.gather(
-                *(client.request("POST", url, json_body({"image": Base64(picture)})) for _ in range(3))
-            )
+        longest_s = [await longest_turn_s(client, url, picture) for _ in range(3)]
         await client.close()
+    assert min(longest_s) < 0.005
+
+
+async def longest_turn_s(client: HttpClient, url: str, picture: bytes) -> float:
+    """Send the picture three times at once, and return the longest that the loop worked without a pause."""
+    async with Heartbeat() as heart:
+        body = {"image": Base64(picture)}
+        answers = await asyncio.gather(*(client.request("POST", url, json_body(body)) for _ in range(3)))
     for answer in answers:
         found = answer.json()
         assert isinstance(found, dict)
         assert len(found["b64_json"]) == len(picture)
-    assert max(heart.held_s) < 0.005
+    return max(heart.held_s)
 
 
 _PICTURE_PROCESS = """
