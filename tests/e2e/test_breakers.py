@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from limner.models.http.breaker import FAILURES
 from tests.e2e.providers import KEYS, Catalogue
 from tests.fakes.background import background
 from tests.fakes.openai import FakeOpenAi, fake_openai
@@ -90,10 +91,10 @@ def test_an_operator_sees_that_a_provider_is_down_and_that_it_is_back(operated: 
     assert operated.doctor() == (0, [f"✓ model {MODEL}: generate, edit"])
 
     until(lambda: operated.states()["open"] == WORKERS, lambda: operated.ask("a fox [[fault:unavailable]]"))
-    assert operated.metrics()["limner_breaker_consecutive_failures", "openai", MODEL] == 5
+    assert operated.metrics()["limner_breaker_consecutive_failures", "openai", MODEL] == FAILURES
     code, (line,) = operated.doctor()
     assert code == 1
-    outage = rf"✗ model {MODEL}: provider openai was down 5 times in a row; asked again in (10|[1-9]) s"
+    outage = rf"✗ model {MODEL}: provider openai was down {FAILURES} times in a row; asked again in (10|[1-9]) s"
     assert re.fullmatch(rf"{outage} \(2 of 2 workers\)", line)
 
     until(lambda: operated.states()["half-open"] == WORKERS)
