@@ -78,6 +78,15 @@ class Site:
         return json_format.MessageToDict(answer, always_print_fields_with_no_presence=True)
 
     @property
+    def sold(self) -> Counter[tuple[str, int]]:
+        """What is on the provider's bill, by prompt and picture."""
+        return self.provider.sold
+
+    def bought(self, prompt: str) -> int:
+        """How many pictures of a prompt are on the bill."""
+        return sum(count for (of, _), count in self.sold.items() if of == prompt)
+
+    @property
     def stored_settings(self) -> Settings:
         """By which everything that is kept can be found."""
         return Settings.read({"LIMNER_DATA_DIR": str(self.replicas[0].data_dir), **self.settings})
@@ -86,7 +95,7 @@ class Site:
         """Let all replicas end, and check the books: those of one prompt, where others share the provider."""
         for replica in self.replicas:
             await replica.stop()
-        sold = Counter({what: count for what, count in self.provider.sold.items() if of in ("", what[0])})
+        sold = Counter({what: count for what, count in self.sold.items() if of in ("", what[0])})
         return await audit(self.stored_settings, sold, acknowledged=self.acknowledged)
 
     def _share_key(self, folder: Path) -> None:
@@ -120,14 +129,16 @@ def embedded(tmp_path: Path, provider: Provider) -> Site:
 
 @pytest.fixture
 def hosted(tmp_path: Path, provider: Provider, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """PostgreSQL and Google Cloud Storage."""
+    """PostgreSQL and Google Cloud Storage, on a machine of its own: who is seen to be dead is seen once."""
+    folder = tmp_path / "hosted"
+    folder.mkdir()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket)  # for the audit, which reads the bucket too
     settings = {
         "LIMNER_DATABASE_URL": shared_postgres().new_database(),
         "LIMNER_STORAGE": f"gs://purchases/{tmp_path.name}",
         "STORAGE_EMULATOR_HOST": bucket,
     }
-    return Site(tmp_path, provider, settings)
+    return Site(folder, provider, settings)
 
 
 @pytest.fixture(params=["embedded", "hosted"], ids=["sqlite and files", "postgresql and gcs"])

@@ -79,7 +79,7 @@ async def death(site: Site, prompt: str, point: str, model: str, fate: str, *, w
         assert await outcome(site, replicas[-1], prompt, "key", model) == fate
 
         await site.audited(of=prompt)
-    assert site.provider.bought(prompt) == (0 if point == "submission-kept" else 1)
+    assert site.bought(prompt) == (0 if point == "submission-kept" else 1)
 
 
 async def test_an_upload_that_was_cut_off_leaves_nothing(site: Site) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 def serve(environment: Mapping[str, str], port: int, provider_url: str, log: str, ready: Connection) -> None:
-    """Run a worker until SIGTERM; tells on ``ready`` that it answers."""
+    """Run a worker until SIGTERM; tells on ``ready`` that it answers.
+
+    Its models buy at ``provider_url``; without one they are those of the catalogue.
+    """
     for name in [name for name in os.environ if name.startswith(("LIMNER_", "STORAGE_"))]:
         del os.environ[name]
     os.environ.update(environment)
@@ -30,7 +33,7 @@ async def _serve(port: int, provider_url: str, ready: Connection) -> None:
     settings = Settings.read()
     with logging_to_stderr(settings.log_level):
         prepare(settings)
-        worker = Worker(settings, models=models_of(provider_url))
+        worker = Worker(settings, models=models_of(provider_url) if provider_url else None)
         await worker.start([Address(settings.host, port)])
         ready.send("ready")
         await stop.wait()
