@@ -7,17 +7,27 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import pytest
 
 from limner.domain.task import GenerationState
+from tests.purchase.books import read_books
 from tests.purchase.conftest import Site, reason_of
 from tests.purchase.provider import Provider
 from tests.purchase.serving import running
 from tests.real_parts.gcs import fake_gcs, make_bucket
+from tests.real_parts.ports import held_port
 from tests.real_parts.postgres import running_postgres
+
+OUTAGE_S = 10.0
+
+
+@pytest.fixture
+def held() -> Iterator[int]:
+    """A port that stays the test's own while its server is down."""
+    with held_port() as port:
+        yield port
 
 
 async def refusal(asking: Any) -> tuple[str, str]:
@@ -87,17 +97,18 @@ class TestStorage:
             await embedded.audited()
         assert embedded.provider.bought("a fox") == 1
 
-    async def test_a_bucket_that_is_down_for_some_seconds_loses_nothing_not_even_by_a_crash(
-        self, tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    async def test_a_bucket_that_is_down_for_ten_seconds_loses_nothing_not_even_by_a_crash(
+        self, tmp_path: Path, provider: Provider, held: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         objects = tmp_path / "objects"
-        with fake_gcs(objects) as emulator:
+        with fake_gcs(objects, held) as emulator:
             make_bucket(emulator, "purchases")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
         settings = {"LIMNER_STORAGE": "gs://purchases", "STORAGE_EMULATOR_HOST": emulator}
         site = Site(tmp_path, provider, settings)
         replica = site.add_replica()
         async with running(replica):
+            over = asyncio.create_task(asyncio.sleep(OUTAGE_S))
             tasks = [
                 asyncio.create_task(refusal(site.generate(replica, f"{model} fox", key=model, model_id=model)))
                 for model in ("direct", "queue")
@@ -106,7 +117,8 @@ class TestStorage:
             replica.kill()
             await replica.ended()
             await replica.start()
-            with fake_gcs(objects, urlsplit(emulator).port or 0):
+            await over
+            with fake_gcs(objects, held):
                 answers = [
                     await _patiently(site, replica, f"{model} fox", key=model, model_id=model)
                     for model in ("direct", "queue")
@@ -144,10 +156,30 @@ async def _loaded(site: Site, replica: Any) -> AsyncIterator[None]:
             await _patiently(site, replica, f"{name} {number}", key=f"{name} {number}", model_id=name[:-1])
             number += 1
 
-    callers = [asyncio.create_task(caller(name)) for name in ("direct1", "direct2", "queue1", "queue2")]
-    yield
-    stop.set()
-    await asyncio.gather(*callers)
+    async with asyncio.TaskGroup() as callers:
+        for name in ("direct1", "direct2", "queue1", "queue2"):
+            callers.create_task(caller(name))
+        yield
+        stop.set()
+
+
+async def _bought(site: Site, prompt: str) -> None:
+    """Wait until the provider has sold something of a prompt."""
+    async with asyncio.timeout(20):
+        while not site.bought(prompt):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
+async def _kept_jobs(site: Site, count: int) -> None:
+    """Wait until so many of the provider's ids are kept."""
+
+    def kept() -> int:
+        submissions = read_books(site.stored_settings).submissions.values()
+        return sum(row.provider_job_id is not None for rows in submissions for row in rows)
+
+    async with asyncio.timeout(20):
+        while kept() < count:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
 
 
 async def _patiently(site: Site, replica: Any, prompt: str, **facts: Any) -> Any:
@@ -163,23 +195,51 @@ async def _patiently(site: Site, replica: Any, prompt: str, **facts: Any) -> Any
 
 
 class TestDatabase:
-    async def test_one_that_is_down_for_some_seconds_loses_nothing(self, tmp_path: Path, provider: Provider) -> None:
+    async def test_one_that_is_down_for_ten_seconds_loses_nothing(self, tmp_path: Path, provider: Provider) -> None:
+        prompt = "slow [[fault:slow=0.5]]"
         with running_postgres() as postgres:
             site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
             replica = site.add_replica()
             async with running(replica):
                 async with _loaded(site, replica):
-                    slow = asyncio.create_task(refusal(site.generate(replica, "slow [[fault:slow=0.5]]", key="slow")))
-                    await site.provider.asked.wait()
-                    await asyncio.sleep(0.3)
+                    slow = asyncio.create_task(refusal(site.generate(replica, prompt, key="slow")))
+                    await _bought(site, prompt)
                     await asyncio.to_thread(postgres.stop)
+                    over = asyncio.create_task(asyncio.sleep(OUTAGE_S))
                     reason, generation_id = await slow
                     assert reason == "DATABASE_UNAVAILABLE"
+                    await over
                     await asyncio.to_thread(postgres.start)
-                    answer = await _patiently(site, replica, "slow [[fault:slow=0.5]]", key="slow")
+                    answer = await _patiently(site, replica, prompt, key="slow")
                     assert answer.generation_id == generation_id
                 await site.audited()
-        assert site.provider.bought("slow [[fault:slow=0.5]]") == 1
+        assert site.bought(prompt) == 1
+
+    async def test_a_worker_that_dies_while_it_is_down_leaves_its_purchases_to_another(
+        self, tmp_path: Path, provider: Provider
+    ) -> None:
+        prompts = {model: f"{model} [[fault:slow=0.5]]" for model in ("direct", "queue")}
+        with running_postgres() as postgres:
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            one, two = site.add_replica(), site.add_replica()
+            async with running(one, two):
+                asking = [
+                    asyncio.create_task(refusal(site.generate(one, prompt, key=model, model_id=model)))
+                    for model, prompt in prompts.items()
+                ]
+                for prompt in prompts.values():
+                    await _bought(site, prompt)
+                await _kept_jobs(site, 1)
+                await asyncio.to_thread(postgres.stop)
+                assert {reason for reason, _ in await asyncio.gather(*asking)} == {"DATABASE_UNAVAILABLE"}
+                one.kill()
+                await one.ended()
+                await asyncio.to_thread(postgres.start)
+                for model, prompt in prompts.items():
+                    answer = await _patiently(site, two, prompt, key=model, model_id=model)
+                    assert len(answer.images) == 1
+                await site.audited()
+        assert {site.bought(prompt) for prompt in prompts.values()} == {1}
 
 
 class TestDisk:
