@@ -82,6 +82,7 @@ class KeptSubmission:
         """Keep that nothing was bought."""
         self.voided = True
         await self.repository.void_submission(self.generation_id, self.number)
+        failpoints.reach("submission-voided")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,7 @@ class Run:
             error = await self._asked()
             if isinstance(error, GenerationCancelledError):
                 self._may_bill = await self._cancel_at_provider()
+                failpoints.reach("job-cancelled")
             await self._patiently(self._pictures.deliver, StorageUnavailableError)
             if self._superseded and not self._pictures.images:
                 self.error = self._told(error or InterruptedTaskError())

@@ -13,6 +13,7 @@ from typing import Final
 
 from limner.domain.errors import LimnerError
 from limner.domain.identifiers import first_id_at
+from limner.service import failpoints
 from limner.service.ports import BlobExistsError, InvalidPictureError
 from limner.service.stores import Stores
 
@@ -102,6 +103,7 @@ class Sweeper:
             return
         for orphan in await self._stores.repository.unknown_images(keys):
             await self._stores.blobs.delete(orphan)
+            failpoints.reach("orphan-deleted")
             report.orphans.append(orphan)
 
     async def _find_lost(self, after: str, until: str, stored: set[str], report: SweepReport) -> None:
@@ -117,6 +119,7 @@ class Sweeper:
             if data is not None:
                 info = await self._stores.codec.verify(data)
                 await self._stores.blobs.put(image_id, data, info.format.content_type)
+                failpoints.reach("picture-mended")
                 await self._stores.spool.discard(image_id)
                 report.delivered.append(image_id)
                 return
