@@ -1,6 +1,6 @@
 """Compares what the provider sold with what the service knows, keeps and counts."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,20 +81,37 @@ def _check_purchases(books: Books, sold: Counter[tuple[str, int]]) -> None:
         submitted.update((prompt, index) for row in rows if not row.void for index in row.indexes)
     strangers = {what for what, count in sold.items() if count and what not in submitted}
     assert not strangers, f"bought without a record: {strangers}"
+    elsewhere: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    for row in books.generations.values():
+        elsewhere[row.prompt] |= dict.fromkeys(_shown(row, books), row.id)
     for row in books.generations.values():
         assert row.state != GenerationState.RUNNING, f"left running: {row.id} {row.prompt}"
         if row.model != "free":
-            _check_purchase(row, len(books.images.get(row.id, [])), books.submissions.get(row.id, []), sold)
+            # What a second generation with the same key bought, the first one did not.
+            others = {index for index, of in elsewhere[row.prompt].items() if of != row.id}
+            own = Counter({(row.prompt, index): sold[row.prompt, index] for index in range(10) if index not in others})
+            _check_purchase(row, _shown(row, books), books.submissions.get(row.id, []), own)
 
 
-def _check_purchase(row: Any, shown: int, submitted: Sequence[Any], sold: Counter[tuple[str, int]]) -> None:
+def _shown(row: Any, books: Books) -> set[int]:
+    """Which of the pictures that were asked for a generation shows."""
+    return {row.planned_image_ids.index(image.id) for image in books.images.get(row.id, [])}
+
+
+def _check_purchase(row: Any, shown: set[int], submitted: Sequence[Any], sold: Counter[tuple[str, int]]) -> None:
     """What a generation shows was sold, and what was sold is shown or honestly said to be in doubt."""
     live = [each for each in submitted if not each.void]
-    bought = sum(sold[row.prompt, index] for each in live for index in each.indexes)
-    assert shown <= bought, f"shown and not bought: {row.prompt}"
-    if bought and not shown and row.state != GenerationState.CANCELLED:
-        assert row.state == GenerationState.UNKNOWN, f"paid and lost: {row.state} {row.prompt}"
-        assert not all(each.provider_job_id for each in live), f"known and given up: {row.prompt}"
+    bought = {index for each in live for index in each.indexes if sold[row.prompt, index]}
+    assert shown <= bought, f"shown and not bought: {row.prompt} {shown - bought}"
+    untold = set(range(row.requested_images)) - shown - {each["index"] for each in row.missing}
+    assert not untold or not shown, f"neither shown nor said to be missing: {row.prompt} {untold}"
+    lost = bought - shown
+    if lost and row.state == GenerationState.CANCELLED:
+        assert row.may_bill, f"billed, and said not to be: {row.prompt}"
+    elif lost:
+        known = {index for each in live if each.provider_job_id for index in each.indexes}
+        assert not lost & known, f"known and given up: {row.state} {row.prompt} {lost & known}"
+        assert shown or row.state == GenerationState.UNKNOWN, f"paid and lost: {row.state} {row.prompt}"
 
 
 def _check_acknowledged(books: Books, acknowledged: Iterable[str]) -> None:

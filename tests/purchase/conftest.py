@@ -70,7 +70,7 @@ class Site:
 
     async def cancel(self, replica: Replica, generation_id: str, *, workspace: str = WORKSPACE) -> Any:
         request = pb.CancelGenerationRequest(workspace_id=workspace, generation_id=generation_id)
-        return await replica.stub.CancelGeneration(request, metadata=replica.metadata(USER, workspace))
+        return await replica.stub.CancelGeneration(request, metadata=replica.metadata(USER, workspace), timeout=30)
 
     async def usage(self, replica: Replica, *, workspace: str = WORKSPACE) -> dict[str, Any]:
         request = pb.GetUsageRequest(workspace_id=workspace)
