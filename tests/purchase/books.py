@@ -1,12 +1,12 @@
 """Compares what the provider sold with what the service knows, keeps and counts."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from limner.app import build_stores, database_url
 from limner.domain.task import GenerationState
@@ -64,6 +64,17 @@ def read_books(settings: Settings) -> Books:
     return books
 
 
+def execute(settings: Settings, statement: str) -> list[Any]:
+    """Run a statement on the service's database, beside the service; return the rows of a query."""
+    engine = open_engine(database_url(settings), connections=1)
+    try:
+        with engine.begin() as connection:
+            result = connection.execute(text(statement))
+            return list(result) if result.returns_rows else []
+    finally:
+        engine.dispose()
+
+
 def _grouped(rows: Any, name: str) -> dict[str, list[Any]]:
     groups: dict[str, list[Any]] = {}
     for row in rows:
@@ -81,16 +92,26 @@ def _check_purchases(books: Books, sold: Counter[tuple[str, int]]) -> None:
         submitted.update((prompt, index) for row in rows if not row.void for index in row.indexes)
     strangers = {what for what, count in sold.items() if count and what not in submitted}
     assert not strangers, f"bought without a record: {strangers}"
-    elsewhere: defaultdict[str, dict[int, str]] = defaultdict(dict)
-    for row in books.generations.values():
-        elsewhere[row.prompt] |= dict.fromkeys(_shown(row, books), row.id)
+    buyers = _buyers(books)
     for row in books.generations.values():
         assert row.state != GenerationState.RUNNING, f"left running: {row.id} {row.prompt}"
         if row.model != "free":
-            # What a second generation with the same key bought, the first one did not.
-            others = {index for index, of in elsewhere[row.prompt].items() if of != row.id}
-            own = Counter({(row.prompt, index): sold[row.prompt, index] for index in range(10) if index not in others})
+            own = Counter({what: count for what, count in sold.items() if buyers.get(what) == row.id})
             _check_purchase(row, _shown(row, books), books.submissions.get(row.id, []), own)
+
+
+def _buyers(books: Books) -> dict[tuple[str, int], str]:
+    """Which generation bought a picture of a prompt.
+
+    Of several with the same key it is the last one that was about to: only who bought nothing gives the key back.
+    """
+    return {
+        (books.generations[generation_id].prompt, index): generation_id
+        for generation_id in sorted(books.submissions)
+        for each in books.submissions[generation_id]
+        if not each.void
+        for index in each.indexes
+    }
 
 
 def _shown(row: Any, books: Books) -> set[int]:

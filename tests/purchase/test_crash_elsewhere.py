@@ -14,18 +14,16 @@ from typing import Any
 import grpc
 import pytest
 from imageservice.v1 import image_service_pb2 as pb
-from sqlalchemy import text
 
-from limner.app import build_stores, database_url, prepare
+from limner.app import build_stores, prepare
 from limner.domain.identifiers import first_id_at
 from limner.domain.image import Image, OutputFormat
-from limner.persistence.engine import open_engine
 from limner.service.clock import utc_now
 from limner.service.failpoints import NAMES, VARIABLE
 from limner.service.ports import BlobNotFoundError
 from limner.settings import Settings
 from tests.pictures import png
-from tests.purchase.books import audit
+from tests.purchase.books import audit, execute
 from tests.purchase.conftest import USER, WORKSPACE, Site, reason_of
 from tests.purchase.receiver import Receiver, running_receiver
 from tests.purchase.serving import Replica, running
@@ -211,17 +209,6 @@ async def ended(site: Site, replica: Replica, generation_id: str) -> Any:
         while (generation := await site.generation(replica, generation_id)).state == 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return generation
-
-
-def execute(settings: Settings, statement: str) -> list[Any]:
-    """Run a statement on the service's database, beside the service; return the rows of a query."""
-    engine = open_engine(database_url(settings), connections=1)
-    try:
-        with engine.begin() as connection:
-            result = connection.execute(text(statement))
-            return list(result) if result.returns_rows else []
-    finally:
-        engine.dispose()
 
 
 # The sweep by hand. Only what is older than an hour is looked at.

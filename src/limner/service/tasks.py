@@ -353,7 +353,7 @@ class TaskRunner:
         spool, repository = self._stores.spool, self._stores.repository
         keys = await spool.keys()
         for unfinished in await repository.unknown_outcomes(keys):
-            self._go_on(unfinished)
+            self.reclaim(unfinished)
         for key in await repository.unknown_images(keys):
             await spool.discard(key)
         self._reclaimed = True
@@ -369,12 +369,15 @@ class TaskRunner:
             failpoints.reach("taken-over")
         for unfinished in taken:
             log.warning("going on where a worker died", extra={"generation_id": unfinished.generation.id})
-            self._go_on(unfinished)
+            self.reclaim(unfinished)
 
-    def _go_on(self, unfinished: Unfinished) -> None:
-        """Go on with a generation, unless this worker was the one that only seemed dead."""
+    def reclaim(self, unfinished: Unfinished) -> None:
+        """Go on with a generation that another worker left, or whose outcome nobody knew.
+
+        Not when this worker was the one that only seemed dead: then its run knows more.
+        """
         generation = unfinished.generation
-        if generation.id in self._runs:
+        if generation.id in self._runs or self._draining:
             return
         inherited = Inheritance(
             submissions=unfinished.submissions,
