@@ -58,7 +58,7 @@ def read_books(settings: Settings) -> Books:
             generations={row.id: row for row in connection.execute(select(generations))},
             images=_grouped(connection.execute(select(images)), "generation_id"),
             submissions=_grouped(connection.execute(select(submissions)), "generation_id"),
-            usage={row.workspace_id: (row.images, row.cost_micros) for row in connection.execute(select(usage_months))},
+            usage=_usage(connection.execute(select(usage_months))),
         )
     engine.dispose()
     return books
@@ -73,6 +73,15 @@ def execute(settings: Settings, statement: str) -> list[Any]:
             return list(result) if result.returns_rows else []
     finally:
         engine.dispose()
+
+
+def _usage(rows: Any) -> dict[str, tuple[int, int]]:
+    """What each workspace used in all months, in images and millionths of a US dollar."""
+    usage: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        images, cost_micros = usage.get(row.workspace_id, (0, 0))
+        usage[row.workspace_id] = images + row.images, cost_micros + row.cost_micros
+    return usage
 
 
 def _grouped(rows: Any, name: str) -> dict[str, list[Any]]:

@@ -1,5 +1,6 @@
 """Services with one worker or two, on both kinds of database, in front of a provider that keeps a ledger."""
 
+import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from imageservice.v1 import image_service_pb2 as pb
 
 from limner.auth.local_key import LocalKey
 from limner.settings import Settings
-from tests.purchase.books import Books, audit
+from tests.purchase.books import Books, audit, execute
 from tests.purchase.provider import Provider, running_provider
 from tests.purchase.serving import Replica
 from tests.real_parts.gcs import fake_gcs, make_bucket
@@ -24,6 +25,8 @@ from tests.real_parts.postgres import shared_postgres
 WORKSPACE = "acme"
 USER = "ada"
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+KNOWN_JOB = "SELECT 1 FROM submissions WHERE provider_job_id IS NOT NULL"
+"""Finds something when a provider's id of the work is kept."""
 
 
 @dataclass
@@ -90,6 +93,16 @@ class Site:
     def stored_settings(self) -> Settings:
         """By which everything that is kept can be found."""
         return Settings.read({"LIMNER_DATA_DIR": str(self.replicas[0].data_dir), **self.settings})
+
+    def execute(self, statement: str) -> list[Any]:
+        """Run a statement on the service's database, beside the service; return the rows of a query."""
+        return execute(self.stored_settings, statement)
+
+    async def until(self, query: str) -> None:
+        """Wait until a query on the service's database finds something."""
+        async with asyncio.timeout(30):
+            while not self.execute(query):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
 
     async def audited(self, of: str = "") -> Books:
         """Let all replicas end, and check the books: those of one prompt, where others share the provider."""

@@ -23,13 +23,14 @@ from limner.service.failpoints import NAMES, VARIABLE
 from limner.service.ports import BlobNotFoundError
 from limner.settings import Settings
 from tests.pictures import png
-from tests.purchase.books import audit, execute
-from tests.purchase.conftest import USER, WORKSPACE, Site, reason_of
+from tests.purchase.books import audit
+from tests.purchase.conftest import KNOWN_JOB, USER, WORKSPACE, Site, reason_of
 from tests.purchase.receiver import Receiver, running_receiver
 from tests.purchase.serving import Replica, running
 from tests.purchase.test_crash import FATES, MADE, death, outcome
 
 CANCELLED = 4
+PURGED = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM images WHERE deleted_at IS NOT NULL AND purged_at IS NULL)"
 LATER = {"prefer": "respond-async"}
 POINTS = {
     "submission-voided",
@@ -66,7 +67,7 @@ async def test_cancel_kept_and_job_cancelled(site: Site, point: str) -> None:
     replica, prompt = site.add_replica(), "a fox [[fault:slow=30]]"
     async with running(replica, failpoint=point):
         begun = await site.generate(replica, prompt, key="key", model_id="queue", metadata=LATER)
-        await kept_job(site)
+        await site.until(KNOWN_JOB)
         with pytest.raises(grpc.aio.AioRpcError):
             await site.cancel(replica, begun.generation_id)
         assert await replica.ended() == -9
@@ -130,7 +131,7 @@ async def test_webhook_sent(site: Site, receiver: Receiver) -> None:
     async with running(replica, failpoint="webhook-sent"):
         await site.generate(replica, "a fox", key="key", metadata=LATER)
         assert await replica.ended() == -9
-        execute(site.stored_settings, "UPDATE webhook_deliveries SET next_attempt_at = '2026-01-01 00:00:00.000000'")
+        site.execute("UPDATE webhook_deliveries SET next_attempt_at = '2026-01-01 00:00:00.000000'")
         await replica.start()
 
         first, second = await asyncio.to_thread(receiver.wait, WORKSPACE, 2, within_s=20)
@@ -164,7 +165,7 @@ async def test_images_deleted_and_bytes_purged(site: Site, point: str) -> None:
             await replica.stub.DeleteImage(request, metadata=replica.metadata(USER, WORKSPACE))
         assert await replica.ended() == -9
         await replica.start()
-        await purged(site)
+        await site.until(PURGED)
         await site.audited()
 
 
@@ -186,22 +187,6 @@ def test_picture_mended(tmp_path: Path) -> None:
     assert "1 stored pictures looked at" in again.stdout
     assert "lost" not in again.stdout
     asyncio.run(audit(settings, Counter()))
-
-
-async def kept_job(site: Site) -> None:
-    """Wait until the provider's id of the work is kept."""
-    async with asyncio.timeout(20):
-        kept = "SELECT 1 FROM submissions WHERE provider_job_id IS NOT NULL"
-        while not execute(site.stored_settings, kept):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.05)
-
-
-async def purged(site: Site) -> None:
-    """Wait until no deleted image has bytes any longer."""
-    left = "SELECT 1 FROM images WHERE deleted_at IS NOT NULL AND purged_at IS NULL"
-    async with asyncio.timeout(20):
-        while execute(site.stored_settings, left):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.05)
 
 
 async def ended(site: Site, replica: Replica, generation_id: str) -> Any:

@@ -12,8 +12,7 @@ import grpc
 import pytest
 
 from limner.domain.task import GenerationState
-from tests.purchase.books import read_books
-from tests.purchase.conftest import Site, reason_of
+from tests.purchase.conftest import KNOWN_JOB, Site, reason_of
 from tests.purchase.provider import Provider
 from tests.purchase.serving import running
 from tests.real_parts.gcs import fake_gcs, make_bucket
@@ -170,18 +169,6 @@ async def _bought(site: Site, prompt: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _kept_jobs(site: Site, count: int) -> None:
-    """Wait until so many of the provider's ids are kept."""
-
-    def kept() -> int:
-        submissions = read_books(site.stored_settings).submissions.values()
-        return sum(row.provider_job_id is not None for rows in submissions for row in rows)
-
-    async with asyncio.timeout(20):
-        while kept() < count:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
-
-
 async def _patiently(site: Site, replica: Any, prompt: str, **facts: Any) -> Any:
     """Ask with a key until there is an answer."""
     async with asyncio.timeout(40):
@@ -229,7 +216,7 @@ class TestDatabase:
                 ]
                 for prompt in prompts.values():
                     await _bought(site, prompt)
-                await _kept_jobs(site, 1)
+                await site.until(KNOWN_JOB)
                 await asyncio.to_thread(postgres.stop)
                 assert {reason for reason, _ in await asyncio.gather(*asking)} == {"DATABASE_UNAVAILABLE"}
                 one.kill()

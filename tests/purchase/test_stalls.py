@@ -7,8 +7,7 @@ import grpc
 import pytest
 
 from limner.domain.task import GenerationState
-from tests.purchase.books import execute
-from tests.purchase.conftest import Site, reason_of
+from tests.purchase.conftest import KNOWN_JOB, Site, reason_of
 from tests.purchase.serving import Replica, running
 from tests.purchase.test_crash import MADE, UNKNOWN, outcome
 
@@ -24,14 +23,7 @@ def pair(site: Site) -> tuple[Replica, Replica]:
 
 def lapse(site: Site) -> None:
     """Let all leases end now."""
-    execute(site.stored_settings, "UPDATE generations SET lease_until = '2026-01-01 00:00:00' WHERE state = 'running'")
-
-
-async def until(site: Site, query: str) -> None:
-    """Wait until a query finds something."""
-    async with asyncio.timeout(30):
-        while not execute(site.stored_settings, query):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.05)
+    site.execute("UPDATE generations SET lease_until = '2026-01-01 00:00:00' WHERE state = 'running'")
 
 
 async def refused(asking: Any) -> str:
@@ -44,7 +36,7 @@ async def test_a_known_job_is_fetched_by_another_and_shown_once(site: Site, pair
     one, two = pair
     async with running(*pair):
         first = asyncio.create_task(site.generate(one, SLOW, key="key", model_id="queue"))
-        await until(site, "SELECT 1 FROM submissions WHERE provider_job_id IS NOT NULL")
+        await site.until(KNOWN_JOB)
         one.freeze()
         lapse(site)
         answer = await site.generate(two, SLOW, key="key", model_id="queue")
@@ -74,9 +66,9 @@ async def test_what_waits_for_its_turn_is_bought_by_one_of_them(site: Site, pair
     one, two = pair
     async with running(*pair):
         busy = asyncio.create_task(site.generate(one, SLOW, key="busy", model_id="narrow"))
-        await until(site, "SELECT 1 FROM submissions WHERE provider_job_id IS NOT NULL")
+        await site.until(KNOWN_JOB)
         waiting = asyncio.create_task(refused(site.generate(one, "a fox", key="key", model_id="narrow")))
-        await until(site, "SELECT 1 FROM generations WHERE prompt = 'a fox'")
+        await site.until("SELECT 1 FROM generations WHERE prompt = 'a fox'")
         one.freeze()
         lapse(site)
         answer = await site.generate(two, "a fox", key="key", model_id="narrow")
@@ -104,7 +96,7 @@ async def test_a_doubt_gives_way_even_when_the_one_who_knows_dies_before_it_says
         await first
         one.set_clock(2 * HOUR_S)  # only then does the sweep look at them
         await one.start()
-        await until(site, "SELECT 1 FROM images")
+        await site.until("SELECT 1 FROM images")
         assert await outcome(site, two, SLOW, "key", "direct") == MADE
         books = await site.audited()
     assert books.states() == {GenerationState.SUCCEEDED: 1}

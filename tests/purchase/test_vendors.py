@@ -13,8 +13,7 @@ from tests.fakes.fal import FakeFal, fake_fal
 from tests.fakes.google import fake_google
 from tests.fakes.openai import fake_openai
 from tests.purchase.billed import PRICE_MICROS, PURCHASE_MADE
-from tests.purchase.books import read_books
-from tests.purchase.conftest import Site
+from tests.purchase.conftest import KNOWN_JOB, Site
 from tests.purchase.provider import Provider
 from tests.purchase.serving import running
 from tests.purchase.test_crash import FATES, MADE, UNKNOWN, death, outcome
@@ -108,7 +107,7 @@ async def test_death_while_a_queued_job_is_made(embedded: Site) -> None:
         replica = site.add_replica()
         async with running(replica):
             asking = asyncio.create_task(outcome(site, replica, site.prompt, "key", "fal"))
-            await accepted(site)
+            await site.until(KNOWN_JOB)
             replica.kill()
             assert await replica.ended() == -9
             fake.hold = False
@@ -125,15 +124,3 @@ async def sold(site: VendorSite) -> None:
     async with asyncio.timeout(20):
         while not site.bought(site.prompt):  # noqa: ASYNC110 - the fakes don't tell
             await asyncio.sleep(0.02)
-
-
-async def accepted(site: VendorSite) -> None:
-    """Wait until the vendor's id of the work is kept."""
-    async with asyncio.timeout(20):
-        while not _known_jobs(site):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.05)
-
-
-def _known_jobs(site: VendorSite) -> list[str]:
-    submissions = read_books(site.stored_settings).submissions.values()
-    return [row.provider_job_id for rows in submissions for row in rows if row.provider_job_id]
