@@ -15,6 +15,7 @@ from limner.domain.task import GenerationState
 from tests.purchase.conftest import KNOWN_JOB, Site, reason_of
 from tests.purchase.provider import Provider
 from tests.purchase.serving import running
+from tests.purchase.test_crash import MADE, UNKNOWN, outcome
 from tests.real_parts.gcs import fake_gcs, make_bucket
 from tests.real_parts.ports import held_port
 from tests.real_parts.postgres import running_postgres
@@ -228,6 +229,26 @@ class TestDatabase:
                 await site.audited()
         assert {site.bought(prompt) for prompt in prompts.values()} == {1}
 
+    async def test_an_id_that_comes_while_it_is_down_is_kept_later(self, tmp_path: Path, provider: Provider) -> None:
+        """Else a death after the outage would make a doubt of a job that is known."""
+        prompt = "a fox [[fault:late=2]]"
+        with running_postgres() as postgres:
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            replica = site.add_replica()
+            async with running(replica):
+                asking = asyncio.create_task(_patiently(site, replica, prompt, key="key", model_id="queue"))
+                await _bought(site, prompt)
+                await asyncio.to_thread(postgres.stop)
+                await asyncio.sleep(3)  # the id came, and could not be kept
+                await asyncio.to_thread(postgres.start)
+                await site.until(KNOWN_JOB)
+                replica.kill()
+                await replica.ended()
+                await replica.start()
+                assert len((await asking).images) == 1
+                await site.audited()
+        assert site.bought(prompt) == 1
+
 
 class TestDisk:
     async def test_a_full_disk_refuses_purchases_before_they_are_made(self, embedded: Site) -> None:
@@ -264,6 +285,30 @@ class TestDisk:
 
                 assert (await _patiently(embedded, replica, prompt, key="key")).generation_id == generation_id
                 await embedded.audited()
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+    @pytest.mark.parametrize(("model", "fate"), [("direct", UNKNOWN), ("queue", MADE)])
+    async def test_a_death_while_the_disk_is_full_buys_nothing_again(
+        self, embedded: Site, tmp_path: Path, model: str, fate: str
+    ) -> None:
+        disk, prompt = tmp_path / "disk", "a fox [[fault:slow=0.3]]"
+        embedded.settings |= {"LIMNER_STORAGE": str(disk / "pictures"), "LIMNER_MIN_FREE_MIB": "1"}
+        with small_disk(disk, mib=4):
+            replica = embedded.add_replica("disk/data")
+            async with running(replica):
+                asking = asyncio.create_task(refusal(embedded.generate(replica, prompt, key="key", model_id=model)))
+                await embedded.provider.asked.wait()
+                if model == "queue":
+                    await embedded.until(KNOWN_JOB)
+                fill(disk / "filler")
+                assert (await asking)[0] == "STORAGE_UNAVAILABLE"
+                replica.kill()
+                await replica.ended()
+                (disk / "filler").unlink()
+                await replica.start()
+                assert await outcome(embedded, replica, prompt, "key", model) == fate
+                await embedded.audited()
+        assert embedded.bought(prompt) == 1
 
     async def test_a_full_spool_refuses_purchases_before_they_are_made(self, embedded: Site, tmp_path: Path) -> None:
         folder, away = tmp_path / "pictures", tmp_path / "away"
