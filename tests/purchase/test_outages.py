@@ -21,6 +21,7 @@ from tests.real_parts.ports import held_port
 from tests.real_parts.postgres import running_postgres
 
 OUTAGE_S = 10.0
+_BREAK_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'limner'"
 
 
 @pytest.fixture
@@ -228,6 +229,19 @@ class TestDatabase:
                     assert len(answer.images) == 1
                 await site.audited()
         assert {site.bought(prompt) for prompt in prompts.values()} == {1}
+
+    async def test_connections_that_break_in_the_middle_lose_nothing(self, tmp_path: Path, provider: Provider) -> None:
+        """Whatever a worker was about to keep, or to hear: even whether it was kept."""
+        with running_postgres() as postgres:
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            replica = site.add_replica()
+            async with running(replica):
+                async with _loaded(site, replica):
+                    for _ in range(40):
+                        await asyncio.sleep(0.1)
+                        await asyncio.to_thread(postgres.execute, _BREAK_ALL)
+                books = await site.audited()
+        assert books.states()[GenerationState.SUCCEEDED] > 10
 
     async def test_an_id_that_comes_while_it_is_down_is_kept_later(self, tmp_path: Path, provider: Provider) -> None:
         """Else a death after the outage would make a doubt of a job that is known."""
