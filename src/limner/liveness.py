@@ -26,8 +26,11 @@ class WorkerLocks:
     def hold(self, worker_id: str) -> None:
         """Tell, as long as this process lives, that the worker lives."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._held = os.open(self._folder / worker_id, _FLAGS, 0o600)
+        # Locked before it has its name: else others might lock it first, and bury who has just begun to live.
+        nameless = self._folder / f"{worker_id}.new"
+        self._held = os.open(nameless, _FLAGS, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)
+        nameless.rename(self._folder / worker_id)
 
     def release(self, worker_id: str) -> None:
         """Tell that the worker has ended."""
@@ -43,14 +46,16 @@ class WorkerLocks:
         for path in self._folder.iterdir():
             if not is_id(path.name):
                 continue
-            descriptor = os.open(path, _FLAGS, 0o600)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # it ended in order
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+                path.unlink()
+            except (BlockingIOError, FileNotFoundError):
+                continue  # it lives, or ended in order, or was buried by another
             else:
                 yield path.name
-                with suppress(FileNotFoundError):
-                    path.unlink()
             finally:
                 os.close(descriptor)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from limner.domain.identifiers import new_id
@@ -54,3 +55,25 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     assert locks.dead() == ()
     locks.release(mine)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_who_comes_and_goes_in_order_is_never_buried(tmp_path: Path) -> None:
+    watcher, done = WorkerLocks(tmp_path), threading.Event()
+    buried: list[str] = []
+    watcher.hold(new_id())
+
+    def watch() -> None:
+        while not done.is_set():
+            buried.extend(watcher.dead())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        for _ in range(300):
+            worker, worker_id = WorkerLocks(tmp_path), new_id()
+            worker.hold(worker_id)
+            worker.release(worker_id)
+    finally:
+        done.set()
+        watching.join()
+    assert buried == []
