@@ -22,6 +22,7 @@ CALLERS = 6
 WORKSPACES = ("acme", "bolt")
 _SETTLING_S = 30.0
 _AGAIN_AFTER_S = 0.05
+_LAPSE = "UPDATE generations SET lease_until = '2026-01-01 00:00:00' WHERE state = 'running'"
 
 
 @dataclass
@@ -126,5 +127,32 @@ async def test_kills_at_random_times(site: Site, capsys: pytest.CaptureFixture[s
         books = await site.audited()
     assert load.made > KILLS, "there was no load"
     assert load.begun <= books.generations.keys(), "begun and lost"
+    with capsys.disabled():
+        print(f"{dict(books.states())}", end=" ", flush=True)
+
+
+@pytest.mark.timeout(120 + 10 * KILLS)
+async def test_hangs_at_random_times(hosted: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two machines: one hangs for a while, its leases lapse, the other one takes over, and then both go on."""
+    seed = int(os.environ.get("LIMNER_CRASH_SEED", secrets.randbelow(1_000_000)))
+    with capsys.disabled():
+        print(f" LIMNER_CRASH_SEED={seed} hangs={KILLS // 2}", end=" ", flush=True)
+    chance = random.Random(seed)
+    replicas = [hosted.add_replica("one"), hosted.add_replica("two")]
+    load = Load(hosted, replicas, chance)
+    async with running(*replicas):
+        callers = [asyncio.create_task(load.run()) for _ in range(CALLERS)]
+        for _ in range(KILLS // 2):
+            await asyncio.sleep(chance.uniform(0.05, 0.8))
+            victim = chance.choice(replicas)
+            hosted.execute(_LAPSE)  # before it hangs: it may hold a lock then
+            victim.freeze()
+            await asyncio.sleep(chance.uniform(0.1, 6))
+            victim.thaw()
+        load.ended = True
+        await asyncio.gather(*callers)
+        hosted.execute(_LAPSE)  # what a worker was told that it has lost, and the other one did not finish
+        await settled(hosted)
+        books = await hosted.audited()
     with capsys.disabled():
         print(f"{dict(books.states())}", end=" ", flush=True)
