@@ -27,7 +27,8 @@ from benchmarks.report import Figure, Section
 from benchmarks.service import HOST, WORKSPACE, Running, ready_service, running
 from limner.domain.limits import MAX_UPLOAD_BYTES, MIB
 from limner.gateway.config import FILTERS, GatewayOptions, extension, gateway_config, socket_address
-from limner.gateway.process import envoy_binary, reserve_port
+from limner.gateway.process import envoy_binary
+from tests.real_parts.ports import held_port
 
 CONNECTIONS = 4
 ROUNDS = 5
@@ -38,10 +39,15 @@ CONTENT = "/imageservice.v1.ImageService/GetImageContent"
 
 
 def measure() -> Section:
-    with running(ready_service(0)) as service, tempfile.TemporaryDirectory() as folder:
+    with (
+        running(ready_service(0)) as service,
+        tempfile.TemporaryDirectory() as folder,
+        held_port() as gateway_port,
+        held_port() as static_port,
+    ):
         pictures = [picture(size) for size in SIZES]
         ids = [upload(service, each) for each in pictures]
-        ports = reserve_port(HOST, 0), reserve_port(HOST, 0)
+        ports = gateway_port, static_port
         config = gateway_config(GatewayOptions(port=ports[0], upstreams=[service.grpc_address]))
         config["static_resources"]["listeners"].append(static_listener(ports[1], Path(folder), pictures))
         path = Path(folder) / "envoy.json"

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from benchmarks.report import Figure, Section
 from benchmarks.service import GENERATE, WORKSPACE, Running, running
 from limner.domain.limits import KIB, MIB
 from tests.fakes.openai import KEY
+from tests.real_parts.ports import held_port
 
 LITELLM: Final = "litellm[proxy]==1.106.2"
 FOLDER: Final = Path(".bench/litellm")
@@ -169,10 +169,9 @@ def limner(provider: str) -> Iterator[Way]:
 
 @contextmanager
 def litellm(provider: str) -> Iterator[Way]:
-    port = free_port()
     parameters = {"model": f"openai/{MODEL}", "api_base": provider, "api_key": KEY}
     config = {"model_list": [{"model_name": MODEL, "litellm_params": parameters}]}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, held_port() as port:
         path = Path(folder, "config.yaml")
         path.write_text(json.dumps(config))  # which is YAML, too
         command = [installed_litellm(), "--config", str(path), "--port", str(port), "--num_workers", "1"]
@@ -207,12 +206,6 @@ def installed_litellm() -> str:
         ]
         subprocess.run(pip, check=True)
     return str(command)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

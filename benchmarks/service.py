@@ -33,10 +33,11 @@ from limner.domain.identifiers import new_id
 from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import Generation, Operation
-from limner.gateway.process import Gateway, reserve_port
+from limner.gateway.process import Gateway
 from limner.persistence import writes
 from limner.persistence.repository import SqlRepository
 from limner.persistence.rows import generation_row
+from limner.reservations import PortReservations
 from limner.serve import gateway_options
 from limner.service.caller import Role
 from limner.service.ports import Claim, Job, MadePicture, Order, PictureInfo, Start, Started
@@ -192,7 +193,8 @@ async def serve(kind: str, settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     server = server_of(kind, settings)
-    ports = [reserve_port(HOST, 0) for _ in range(2)]
+    reservations = PortReservations()
+    ports = [reservations.reserve(HOST) for _ in range(2)]
     gateway = Gateway(gateway_options(replace(settings, http_port=0), ports[1:]))
     await gateway.start()
     await server.start([Address(HOST, port) for port in ports])
@@ -200,6 +202,7 @@ async def serve(kind: str, settings: Settings) -> None:
     await stop.wait()
     await gateway.stop()
     await server.stop()
+    reservations.release()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from limner.persistence.repository import SqlRepository
 from limner.rpc.server import RpcServer
 from limner.rpc.servicer import ImageServicer
 from limner.service.catalogue import Catalogue
-from limner.service.clock import utc_now
+from limner.service.clock import Clock, utc_now
 from limner.service.library import ImageLibrary
 from limner.service.notifications import Notifier
 from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSender
@@ -59,14 +59,16 @@ class Address:
 class Worker:
     """One process's share of the service: everything but the gateway."""
 
-    def __init__(self, settings: Settings, models: Sequence[ImageModel] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, models: Sequence[ImageModel] | None = None, *, clock: Clock = utc_now
+    ) -> None:
         self._settings = settings
         self._id = new_id()
         self._locks = worker_locks(settings)
         self._verifier = token_verifier(settings)
         self._models = load_models(settings.models) if models is None else LoadedModels(models)
         self._catalogue = build_catalogue(settings, self._models.models)
-        self._stores = build_stores(settings)
+        self._stores = build_stores(settings, clock=clock)
         self._webhooks = webhook_sender(settings)
         rules = task_rules(settings, self._webhooks.workspaces if self._webhooks else frozenset())
         self._tasks = TaskRunner(
@@ -87,7 +89,7 @@ class Worker:
             asyncio.create_task(self._tasks.keep_leases(), name="leases"),
             asyncio.create_task(self._tasks.heed_cancellations(), name="cancellations"),
             asyncio.create_task(self._library.keep_purging(), name="purge"),
-            asyncio.create_task(Sweeper(self._stores).keep_sweeping(), name="sweep"),
+            asyncio.create_task(Sweeper(self._stores, reclaim=self._tasks.reclaim).keep_sweeping(), name="sweep"),
             asyncio.create_task(keep_telling(self._locks, self._id, self._vitals), name="vitals"),
         ]
         if self._webhooks is not None:
@@ -130,14 +132,14 @@ def worker_locks(settings: Settings) -> WorkerLocks:
     return WorkerLocks(settings.data_dir / "workers")
 
 
-def build_stores(settings: Settings) -> Stores:
+def build_stores(settings: Settings, *, clock: Clock = utc_now) -> Stores:
     """Return where the pictures and facts go, to be closed by the caller."""
     return Stores(
         repository=SqlRepository(database_url(settings)),
         blobs=blob_store(settings),
         spool=spool(settings),
         codec=PillowCodec(threads=CPU_COUNT, queue=settings.max_in_flight),
-        clock=utc_now,
+        clock=clock,
     )
 
 

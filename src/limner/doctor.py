@@ -77,6 +77,8 @@ async def repairs(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("repair", note=f"{len(report.orphans)} pictures without a row were deleted")
     if report.delivered:
         yield Finding("repair", note=f"{len(report.delivered)} pictures were brought from the spool to the storage")
+    if report.unclaimed:
+        yield Finding("repair", note=f"{len(report.unclaimed)} generations have pictures that the service will show")
     for image_id in report.lost:
         yield Finding("repair", f"the bytes of image {image_id} are lost")
 

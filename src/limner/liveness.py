@@ -35,13 +35,11 @@ class WorkerLocks:
     def hold(self, worker_id: str) -> None:
         """Tell, as long as this process lives, that the worker lives."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / worker_id
-        while True:
-            self._held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._held, fcntl.LOCK_EX)
-            if path.exists():
-                return
-            os.close(self._held)  # Another worker found it before it was locked, and took it for a dead one's.
+        # Locked before it has its name: else others might lock it first, and bury who has just begun to live.
+        nameless = self._folder / f"{worker_id}.new"
+        self._held = os.open(nameless, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        nameless.rename(self._folder / worker_id)
 
     def release(self, worker_id: str) -> None:
         """Tell that the worker has ended."""

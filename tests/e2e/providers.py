@@ -50,17 +50,21 @@ class Providers:
 
     def settings(self, model: str) -> dict[str, Any]:
         """Return the lines of the catalogue for a model called ``provider/anything``."""
-        provider = model.partition("/")[0]
-        fake = self.fakes[provider]
-        if isinstance(fake, FakeFal):
-            found = {"adapter": "fal", "base_url": fake.url, "api_key_env": "FAKE_FAL", "result_hosts": [fake.cdn_host]}
-            return found | {"upstream_model": FAL_MODELS.get(model, "flux-dev")}
-        if isinstance(fake, FakeGoogle):
-            found = {"adapter": "google", "base_url": fake.developer_url, "api_key_env": "FAKE_GOOGLE"}
-            return found | {"upstream_model": "gemini-3.1-flash-image"}
-        found = {"adapter": "openai", "base_url": fake.base_url, "dialect": provider}
-        key = {"api_key_env": "FAKE_OPENAI"} if fake.dialect.has_keys else {}
-        return found | key | {"upstream_model": DIALECTS.get(provider, "gpt-image-2")}
+        return settings_of(self.fake(model), model)
+
+
+def settings_of(fake: Fake, model: str) -> dict[str, Any]:
+    """Return the lines of the catalogue for a model called ``provider/anything`` at this fake."""
+    if isinstance(fake, FakeFal):
+        found = {"adapter": "fal", "base_url": fake.url, "api_key_env": "FAKE_FAL", "result_hosts": [fake.cdn_host]}
+        return found | {"upstream_model": FAL_MODELS.get(model, "flux-dev")}
+    if isinstance(fake, FakeGoogle):
+        found = {"adapter": "google", "base_url": fake.developer_url, "api_key_env": "FAKE_GOOGLE"}
+        return found | {"upstream_model": "gemini-3.1-flash-image"}
+    provider = model.partition("/")[0]
+    found = {"adapter": "openai", "base_url": fake.base_url, "dialect": provider}
+    key = {"api_key_env": "FAKE_OPENAI"} if fake.dialect.has_keys else {}
+    return found | key | {"upstream_model": DIALECTS.get(provider, "gpt-image-2")}
 
 
 @dataclass

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,9 +15,8 @@ import pytest
 from imageservice.v1 import image_service_pb2 as pb
 
 from limner.models.http.breaker import FAILURES
-from tests.e2e.providers import DIALECTS, KEYS, SIGNED, Catalogue, Providers, files_of, service_with, start_fakes
+from tests.e2e.providers import DIALECTS, KEYS, SIGNED, Catalogue, Fake, Providers, files_of, service_with, start_fakes
 from tests.fakes.background import background
-from tests.fakes.ledger import Ledger
 from tests.fakes.openai import FakeOpenAi
 from tests.fakes.pictures import colour_of, look, near, picture
 from tests.pictures import png
@@ -442,7 +441,7 @@ def test_a_job_that_never_ends_can_be_cancelled(
     task = pb.GenerateImagesRequest(prompt=f"{PROMPT} [[fault:{fault}]]", model_id=f"{provider}/any")
     stream = team.stub.RunTask(pb.RunTaskRequest(workspace_id=team.id, generate=task), metadata=team.metadata)
     generation_id = next(stream).queued.generation_id
-    wait_for_purchase(providers.ledger(provider), bought)
+    wait_for_purchase(providers, provider, bought)
 
     cancelled = team.rest.post(f"/generations/{generation_id}:cancel").json()
 
@@ -454,11 +453,17 @@ def test_a_job_that_never_ends_can_be_cancelled(
     assert images_of(team) == []
 
 
-def wait_for_purchase(ledger: Ledger, bought: int) -> None:
-    deadline = time.monotonic() + 5
-    while ledger.accepted == bought and time.monotonic() < deadline:
+def wait_for_purchase(providers: Providers, provider: str, bought: int) -> None:
+    """Wait until one more is bought; of a queued job, until it is asked how far it is: then its id is known."""
+    deadline = time.monotonic() + 20
+    while providers.ledger(provider).accepted == bought or (provider == "fal" and not status_asked(providers.fakes)):
+        assert time.monotonic() < deadline, "it was not bought"
         time.sleep(0.01)
-    time.sleep(0.1)  # until the answer of the submission is known
+
+
+def status_asked(fakes: Mapping[str, Fake]) -> bool:
+    job_id = fakes["fal"].ledger.purchases[-1].id
+    return bool(fakes["fal"].recorder.to("api", "GET", f"{job_id}/status"))
 
 
 # Another model in the place of one that surely bought nothing.

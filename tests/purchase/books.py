@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from limner.app import build_stores, database_url
 from limner.domain.task import GenerationState
@@ -58,10 +58,30 @@ def read_books(settings: Settings) -> Books:
             generations={row.id: row for row in connection.execute(select(generations))},
             images=_grouped(connection.execute(select(images)), "generation_id"),
             submissions=_grouped(connection.execute(select(submissions)), "generation_id"),
-            usage={row.workspace_id: (row.images, row.cost_micros) for row in connection.execute(select(usage_months))},
+            usage=_usage(connection.execute(select(usage_months))),
         )
     engine.dispose()
     return books
+
+
+def execute(settings: Settings, statement: str) -> list[Any]:
+    """Run a statement on the service's database, beside the service; return the rows of a query."""
+    engine = open_engine(database_url(settings), connections=1)
+    try:
+        with engine.begin() as connection:
+            result = connection.execute(text(statement))
+            return list(result) if result.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+def _usage(rows: Any) -> dict[str, tuple[int, int]]:
+    """What each workspace used in all months, in images and millionths of a US dollar."""
+    usage: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        images, cost_micros = usage.get(row.workspace_id, (0, 0))
+        usage[row.workspace_id] = images + row.images, cost_micros + row.cost_micros
+    return usage
 
 
 def _grouped(rows: Any, name: str) -> dict[str, list[Any]]:
@@ -81,20 +101,47 @@ def _check_purchases(books: Books, sold: Counter[tuple[str, int]]) -> None:
         submitted.update((prompt, index) for row in rows if not row.void for index in row.indexes)
     strangers = {what for what, count in sold.items() if count and what not in submitted}
     assert not strangers, f"bought without a record: {strangers}"
+    buyers = _buyers(books)
     for row in books.generations.values():
         assert row.state != GenerationState.RUNNING, f"left running: {row.id} {row.prompt}"
         if row.model != "free":
-            _check_purchase(row, len(books.images.get(row.id, [])), books.submissions.get(row.id, []), sold)
+            own = Counter({what: count for what, count in sold.items() if buyers.get(what) == row.id})
+            _check_purchase(row, _shown(row, books), books.submissions.get(row.id, []), own)
 
 
-def _check_purchase(row: Any, shown: int, submitted: Sequence[Any], sold: Counter[tuple[str, int]]) -> None:
+def _buyers(books: Books) -> dict[tuple[str, int], str]:
+    """Which generation bought a picture of a prompt.
+
+    Of several with the same key it is the last one that was about to: only who bought nothing gives the key back.
+    """
+    return {
+        (books.generations[generation_id].prompt, index): generation_id
+        for generation_id in sorted(books.submissions)
+        for each in books.submissions[generation_id]
+        if not each.void
+        for index in each.indexes
+    }
+
+
+def _shown(row: Any, books: Books) -> set[int]:
+    """Which of the pictures that were asked for a generation shows."""
+    return {row.planned_image_ids.index(image.id) for image in books.images.get(row.id, [])}
+
+
+def _check_purchase(row: Any, shown: set[int], submitted: Sequence[Any], sold: Counter[tuple[str, int]]) -> None:
     """What a generation shows was sold, and what was sold is shown or honestly said to be in doubt."""
     live = [each for each in submitted if not each.void]
-    bought = sum(sold[row.prompt, index] for each in live for index in each.indexes)
-    assert shown <= bought, f"shown and not bought: {row.prompt}"
-    if bought and not shown and row.state != GenerationState.CANCELLED:
-        assert row.state == GenerationState.UNKNOWN, f"paid and lost: {row.state} {row.prompt}"
-        assert not all(each.provider_job_id for each in live), f"known and given up: {row.prompt}"
+    bought = {index for each in live for index in each.indexes if sold[row.prompt, index]}
+    assert shown <= bought, f"shown and not bought: {row.prompt} {shown - bought}"
+    untold = set(range(row.requested_images)) - shown - {each["index"] for each in row.missing}
+    assert not untold or not shown, f"neither shown nor said to be missing: {row.prompt} {untold}"
+    lost = bought - shown
+    if lost and row.state == GenerationState.CANCELLED:
+        assert row.may_bill, f"billed, and said not to be: {row.prompt}"
+    elif lost:
+        known = {index for each in live if each.provider_job_id for index in each.indexes}
+        assert not lost & known, f"known and given up: {row.state} {row.prompt} {lost & known}"
+        assert shown or row.state == GenerationState.UNKNOWN, f"paid and lost: {row.state} {row.prompt}"
 
 
 def _check_acknowledged(books: Books, acknowledged: Iterable[str]) -> None:

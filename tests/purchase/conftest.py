@@ -1,5 +1,6 @@
 """Services with one worker or two, on both kinds of database, in front of a provider that keeps a ledger."""
 
+import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from imageservice.v1 import image_service_pb2 as pb
 
 from limner.auth.local_key import LocalKey
 from limner.settings import Settings
-from tests.purchase.books import Books, audit
+from tests.purchase.books import Books, audit, execute
 from tests.purchase.provider import Provider, running_provider
 from tests.purchase.serving import Replica
 from tests.real_parts.gcs import fake_gcs, make_bucket
@@ -24,6 +25,8 @@ from tests.real_parts.postgres import shared_postgres
 WORKSPACE = "acme"
 USER = "ada"
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+KNOWN_JOB = "SELECT 1 FROM submissions WHERE provider_job_id IS NOT NULL"
+"""Finds something when a provider's id of the work is kept."""
 
 
 @dataclass
@@ -70,7 +73,7 @@ class Site:
 
     async def cancel(self, replica: Replica, generation_id: str, *, workspace: str = WORKSPACE) -> Any:
         request = pb.CancelGenerationRequest(workspace_id=workspace, generation_id=generation_id)
-        return await replica.stub.CancelGeneration(request, metadata=replica.metadata(USER, workspace))
+        return await replica.stub.CancelGeneration(request, metadata=replica.metadata(USER, workspace), timeout=30)
 
     async def usage(self, replica: Replica, *, workspace: str = WORKSPACE) -> dict[str, Any]:
         request = pb.GetUsageRequest(workspace_id=workspace)
@@ -78,15 +81,34 @@ class Site:
         return json_format.MessageToDict(answer, always_print_fields_with_no_presence=True)
 
     @property
+    def sold(self) -> Counter[tuple[str, int]]:
+        """What is on the provider's bill, by prompt and picture."""
+        return self.provider.sold
+
+    def bought(self, prompt: str) -> int:
+        """How many pictures of a prompt are on the bill."""
+        return sum(count for (of, _), count in self.sold.items() if of == prompt)
+
+    @property
     def stored_settings(self) -> Settings:
         """By which everything that is kept can be found."""
         return Settings.read({"LIMNER_DATA_DIR": str(self.replicas[0].data_dir), **self.settings})
+
+    def execute(self, statement: str) -> list[Any]:
+        """Run a statement on the service's database, beside the service; return the rows of a query."""
+        return execute(self.stored_settings, statement)
+
+    async def until(self, query: str) -> None:
+        """Wait until a query on the service's database finds something."""
+        async with asyncio.timeout(30):
+            while not self.execute(query):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
 
     async def audited(self, of: str = "") -> Books:
         """Let all replicas end, and check the books: those of one prompt, where others share the provider."""
         for replica in self.replicas:
             await replica.stop()
-        sold = Counter({what: count for what, count in self.provider.sold.items() if of in ("", what[0])})
+        sold = Counter({what: count for what, count in self.sold.items() if of in ("", what[0])})
         return await audit(self.stored_settings, sold, acknowledged=self.acknowledged)
 
     def _share_key(self, folder: Path) -> None:
@@ -120,14 +142,16 @@ def embedded(tmp_path: Path, provider: Provider) -> Site:
 
 @pytest.fixture
 def hosted(tmp_path: Path, provider: Provider, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """PostgreSQL and Google Cloud Storage."""
+    """PostgreSQL and Google Cloud Storage, on a machine of its own: who is seen to be dead is seen once."""
+    folder = tmp_path / "hosted"
+    folder.mkdir()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket)  # for the audit, which reads the bucket too
     settings = {
         "LIMNER_DATABASE_URL": shared_postgres().new_database(),
         "LIMNER_STORAGE": f"gs://purchases/{tmp_path.name}",
         "STORAGE_EMULATOR_HOST": bucket,
     }
-    return Site(tmp_path, provider, settings)
+    return Site(folder, provider, settings)
 
 
 @pytest.fixture(params=["embedded", "hosted"], ids=["sqlite and files", "postgresql and gcs"])

@@ -1,8 +1,9 @@
 """A provider that bills, on this machine: it keeps a ledger, and goes wrong when a prompt says so.
 
 ``POST /pictures`` makes pictures while the caller waits; ``POST /jobs`` queues them, ``GET`` and ``DELETE`` of
-``/jobs/{id}`` fetch and withdraw them. Faults: ``[[fault:slow=1.5]]`` seconds, ``[[fault:drop]]`` hangs up once it was
-paid, ``[[fault:refuse]]`` and ``[[fault:busy]]`` sell nothing.
+``/jobs/{id}`` fetch and withdraw them. Faults: ``[[fault:slow=1.5]]`` seconds, ``[[fault:late=2]]`` tells a job's id
+so late and makes its pictures in four times that, ``[[fault:drop]]`` hangs up once it was paid, ``[[fault:refuse]]``
+and ``[[fault:busy]]`` sell nothing.
 """
 
 import asyncio
@@ -75,6 +76,8 @@ class Provider:
         self.jobs[job_id] = {**order, "ready": time.monotonic() + _duration(fault)}
         if fault.name == "drop":
             return await drop(request)
+        if fault.name == "late":
+            await asyncio.sleep(float(fault.value))
         return web.json_response({"id": job_id})
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
@@ -113,6 +116,8 @@ def _refusal(fault: Fault) -> web.Response | None:
 
 
 def _duration(fault: Fault) -> float:
+    if fault.name == "late":
+        return 4 * float(fault.value)
     return float(fault.value) if fault.name == "slow" else PICTURE_SECONDS
 
 

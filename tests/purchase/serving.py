@@ -6,6 +6,8 @@ Processes are forked from one that has imported what is not ours, so that a test
 import asyncio
 import contextlib
 import multiprocessing
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from limner.auth.local_key import LocalKey
 from limner.reservations import PortReservations
 from limner.service.caller import Role
 from limner.service.failpoints import VARIABLE
-from tests.purchase.worker import serve
+from tests.purchase.worker import CLOCK, serve
 
 _START_TIMEOUT_S = 30.0
 _RECONNECT_SOON = (
@@ -94,6 +96,24 @@ class Replica:
             ("authorization", f"Bearer {token}"),
             *((name.replace("_", "-"), value) for name, value in more.items()),
         )
+
+    def set_clock(self, wrong_by_s: float) -> None:
+        """Let its clock, and that of all workers of its machine, be wrong by so many seconds from now on."""
+        new = self.data_dir / f"new-{CLOCK}"
+        new.write_text(str(wrong_by_s))
+        new.replace(self.data_dir / CLOCK)
+
+    def freeze(self) -> None:
+        """Stop it where it is, as a machine that hangs does: it is not dead, and may go on."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self.process is not None and self.process.pid is not None
+        os.kill(self.process.pid, number)
 
     def kill(self) -> None:
         """End it by SIGKILL."""

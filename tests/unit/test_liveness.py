@@ -136,3 +136,25 @@ def test_nobody_is_alive_where_no_worker_ever_was(tmp_path: Path) -> None:
     locks = WorkerLocks(tmp_path / "missing")
     assert locks.living() == {}
     assert locks.dead() == ()
+
+
+def test_who_comes_and_goes_in_order_is_never_buried(tmp_path: Path) -> None:
+    watcher, done = WorkerLocks(tmp_path), threading.Event()
+    buried: list[str] = []
+    watcher.hold(new_id())
+
+    def watch() -> None:
+        while not done.is_set():
+            buried.extend(watcher.dead())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        for _ in range(300):
+            worker, worker_id = WorkerLocks(tmp_path), new_id()
+            worker.hold(worker_id)
+            worker.release(worker_id)
+    finally:
+        done.set()
+        watching.join()
+    assert buried == []

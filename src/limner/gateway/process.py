@@ -66,6 +66,7 @@ class Gateway:
     def __init__(self, options: GatewayOptions, *, concurrency: int = 2) -> None:
         self._options = options
         self._concurrency = concurrency
+        self._held: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._logs: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -85,12 +86,13 @@ class Gateway:
 
     async def start(self) -> None:
         """Start Envoy and return when it answers. Raises ``GatewayError`` with what is wrong."""
-        chosen = reserve_port(self._options.host, self._options.port)
-        self._options = replace(self._options, port=chosen)
+        self._held = hold_port(self._options.host, self._options.port)
+        self._options = replace(self._options, port=self._held.getsockname()[1])
         try:
             await self._launch()
         except BaseException:
             await self._end()
+            self._held.close()
             raise
         self._watch = asyncio.create_task(self._keep_alive(), name="gateway")
 
@@ -107,6 +109,8 @@ class Gateway:
             self._watch.cancel()
             await asyncio.wait([self._watch])
         await self._end()
+        if self._held is not None:
+            self._held.close()
 
     async def _launch(self) -> None:
         """Start the process and wait until it answers. It has read its configuration by then."""
@@ -168,16 +172,19 @@ def envoy_binary() -> Path:
     return Path(str(resources.files("envoy"))) / "_bin" / "envoy"
 
 
-def reserve_port(host: str, port: int) -> int:
-    """Return ``port``, or a free one for 0. Raises ``GatewayError`` when it is taken."""
+def hold_port(host: str, port: int) -> socket.socket:
+    """Return a socket bound to ``port``, or to a free one for 0, that never listens: it keeps others off the port
+    before Envoy has started, and while it is started again. Raises ``GatewayError`` when the port is taken.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise GatewayError(f"port {port} on {host} can't be used: {error.strerror}") from error
-        return int(probe.getsockname()[1])
+    holder = socket.socket(family, socket.SOCK_STREAM)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Envoy does, which may share it therefore
+    try:
+        holder.bind((host, port))
+    except OSError as error:
+        holder.close()
+        raise GatewayError(f"port {port} on {host} can't be used: {error.strerror}") from error
+    return holder
 
 
 async def answers_before_it_dies(process: asyncio.subprocess.Process, options: GatewayOptions) -> bool:

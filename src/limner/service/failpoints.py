@@ -15,10 +15,19 @@ NAMES: Final = (
     "picture-stored",
     "before-commit",
     "after-commit",
+    "submission-voided",
+    "cancel-kept",
+    "job-cancelled",
+    "taken-over",
+    "picture-delivered",
+    "webhook-sent",
     "upload-stored",
     "images-deleted",
+    "bytes-purged",
+    "orphan-deleted",
+    "picture-mended",
 )
-"""All of them, in the order that a generation reaches them; uploads and deletions at the end."""
+"""All of them: first those of every generation, in the order that it reaches them, then those off the usual way."""
 
 _chosen = os.environ.get(VARIABLE, "")
 

@@ -122,6 +122,7 @@ class ImageLibrary:
         for image_id in image_ids:
             await self._stores.blobs.delete(image_id)
         if image_ids:
+            failpoints.reach("bytes-purged")
             await self._stores.repository.mark_purged(image_ids)
 
 

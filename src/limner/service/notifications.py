@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Final
 
 from limner.domain.errors import LimnerError
+from limner.service import failpoints
 from limner.service.clock import Clock
 from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError, Repository, WebhookSender
 
@@ -115,6 +116,7 @@ class Notifier:
         assert generation is not None  # its delivery refers to it
         try:
             await self._sender.send(delivery, generation)
+            failpoints.reach("webhook-sent")
         except DeliveryError as error:
             return error
         except Exception:

@@ -91,6 +91,7 @@ class Pictures:
             data = await self._stores.spool.read(image.id)
             if data is None or not await self._put(image, data) or await digest(data) != image.sha256:
                 await self._take_stored(index, _origin_of(image))
+            failpoints.reach("picture-delivered")
             await self._stores.spool.discard(image.id)
             del self._undelivered[index]
 

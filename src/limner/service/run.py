@@ -70,21 +70,35 @@ class KeptSubmission:
     repository: Repository
     provider_job_id: str = ""
     voided: bool = False
+    keeping: "asyncio.Task[None] | None" = None
+    """Keeps the id later, when an outage hindered it."""
 
     async def accepted(self, provider_job_id: str) -> None:
-        """Keep the provider's id of the work. That is bought, and goes on even when its id can't be kept."""
+        """Keep the provider's id of the work. That is bought, and goes on even while its id can't be kept."""
         self.provider_job_id = provider_job_id
         try:
             await self.repository.accept_submission(self.generation_id, self.number, provider_job_id)
         except LimnerError as error:
             facts = {"generation_id": self.generation_id, "reason": error.reason}
             log.warning("a provider's id could not be kept", extra=facts)
+            self.keeping = asyncio.create_task(self._keep_id(), name=f"id-{self.generation_id}")
         failpoints.reach("job-accepted")
+
+    async def _keep_id(self) -> None:
+        """Try until it is kept: a death would make a doubt of it else."""
+        delay_s, kept = _FIRST_DELAY_S, False
+        while not kept:
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+            with suppress(LimnerError):
+                await self.repository.accept_submission(self.generation_id, self.number, self.provider_job_id)
+                kept = True
 
     async def void(self) -> None:
         """Keep that nothing was bought."""
         self.voided = True
         await self.repository.void_submission(self.generation_id, self.number)
+        failpoints.reach("submission-voided")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +280,7 @@ class Run:
             error = await self._asked()
             if isinstance(error, GenerationCancelledError):
                 self._may_bill = await self._cancel_at_provider()
+                failpoints.reach("job-cancelled")
             await self._patiently(self._pictures.deliver, StorageUnavailableError)
             if self._superseded and not self._pictures.images:
                 self.error = self._told(error or InterruptedTaskError())
@@ -280,6 +295,7 @@ class Run:
             self.error = self._told(InternalError())
         finally:
             self._answer()
+            self._stop_keeping()
 
     async def _asked(self) -> LimnerError | None:
         """Return why the model made nothing more, or ``None`` when it is done."""
@@ -439,6 +455,12 @@ class Run:
         self._answerable.set()
         for watch in self._watches:
             watch.end()
+
+    def _stop_keeping(self) -> None:
+        """Let go of ids that are of no use any longer."""
+        for each in self._submissions:
+            if isinstance(each, KeptSubmission) and each.keeping is not None:
+                each.keeping.cancel()
 
     def _told(self, error: LimnerError) -> LimnerError:
         error.metadata = {**error.metadata, "generationId": self.generation.id}

@@ -6,14 +6,15 @@ hour, where something may still be written.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from limner.domain.errors import LimnerError
 from limner.domain.identifiers import first_id_at
-from limner.service.ports import BlobExistsError, InvalidPictureError
+from limner.service import failpoints
+from limner.service.ports import BlobExistsError, InvalidPictureError, Unfinished
 from limner.service.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -36,13 +37,17 @@ class SweepReport:
     """Ids of rows whose bytes lay in the spool only; the store has them now."""
     lost: list[str] = field(default_factory=list)
     """Ids of rows whose bytes are nowhere."""
+    unclaimed: list[str] = field(default_factory=list)
+    """Ids of generations whose outcome was unknown, and of whose pictures there are bytes."""
 
 
 class Sweeper:
     """Sweeps a range of ids, by hand or again and again."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, *, reclaim: Callable[[Unfinished], None] | None = None) -> None:
+        """``reclaim`` gives generations whose outcome was unknown the pictures that are there after all."""
         self._stores = stores
+        self._reclaim = reclaim
 
     async def keep_sweeping(self) -> None:
         """Sweep what is new, again and again. Of several workers one does it. Never returns."""
@@ -88,20 +93,26 @@ class Sweeper:
             stored.add(key)
             batch.append(key)
             if len(batch) == _BATCH:
-                await self._delete_orphans(batch, report)
+                await self._look_at(batch, report)
                 batch = []
-        await self._delete_orphans(batch, report)
+        await self._look_at(batch, report)
         report.looked_at = len(stored)
         await self._find_lost(after, until, stored, report)
         for key in spooled & stored:  # brought to the store before, but for the crash that came then
             await self._stores.spool.discard(key)
         return report
 
-    async def _delete_orphans(self, keys: Sequence[str], report: SweepReport) -> None:
+    async def _look_at(self, keys: Sequence[str], report: SweepReport) -> None:
+        """Delete what is nobody's, and give back what a worker stored that then died, taken for dead before."""
         if not keys:
             return
+        for unfinished in await self._stores.repository.unknown_outcomes(keys):
+            report.unclaimed.append(unfinished.generation.id)
+            if self._reclaim is not None:
+                self._reclaim(unfinished)
         for orphan in await self._stores.repository.unknown_images(keys):
             await self._stores.blobs.delete(orphan)
+            failpoints.reach("orphan-deleted")
             report.orphans.append(orphan)
 
     async def _find_lost(self, after: str, until: str, stored: set[str], report: SweepReport) -> None:
@@ -117,6 +128,7 @@ class Sweeper:
             if data is not None:
                 info = await self._stores.codec.verify(data)
                 await self._stores.blobs.put(image_id, data, info.format.content_type)
+                failpoints.reach("picture-mended")
                 await self._stores.spool.discard(image_id)
                 report.delivered.append(image_id)
                 return

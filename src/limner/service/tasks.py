@@ -97,6 +97,7 @@ class TaskRunner:
         self._turns: dict[str, FairTurns] = {}
         self._draining = False
         self._last_beat: datetime | None = None
+        self._dead: set[str] = set()  # whose leases are still to be ended: each is named once
         self._reclaimed = False
 
     @property
@@ -154,13 +155,16 @@ class TaskRunner:
         """Stop a running generation and return it; one that has ended is returned as it is."""
         generation = await self.generation(workspace_id, generation_id)
         policy.require_creator_or_admin(caller, generation)
+        if generation.state is not GenerationState.RUNNING:
+            return generation
+        # Kept first, even when it runs here: whoever takes over must not go on with what was withdrawn.
+        await self._stores.repository.request_cancel(workspace_id, generation_id)
+        failpoints.reach("cancel-kept")
         run = self._runs.get(generation_id)
-        if run is not None:
-            run.cancel(GenerationCancelledError())
-            await run.settled()
-        elif generation.state is GenerationState.RUNNING:
-            await self._stores.repository.request_cancel(workspace_id, generation_id)
+        if run is None:
             return await self._final(workspace_id, generation_id)
+        run.cancel(GenerationCancelledError())
+        await run.settled()
         return await self.generation(workspace_id, generation_id)
 
     async def drain(self, timeout_s: float) -> None:
@@ -373,24 +377,31 @@ class TaskRunner:
         spool, repository = self._stores.spool, self._stores.repository
         keys = await spool.keys()
         for unfinished in await repository.unknown_outcomes(keys):
-            self._go_on(unfinished)
+            self.reclaim(unfinished)
         for key in await repository.unknown_images(keys):
             await spool.discard(key)
         self._reclaimed = True
 
     async def _take_over(self) -> None:
-        if dead := self._dead_workers():
-            await self._stores.repository.end_leases(dead)
+        self._dead.update(self._dead_workers())
+        if self._dead:
+            await self._stores.repository.end_leases(sorted(self._dead))
+            self._dead.clear()
         now = self._stores.clock()
         taken = await self._stores.repository.take_over(self._worker_id, now, now + LEASE, _TAKE_OVER_BATCH)
+        if taken:
+            failpoints.reach("taken-over")
         for unfinished in taken:
             log.warning("going on where a worker died", extra={"generation_id": unfinished.generation.id})
-            self._go_on(unfinished)
+            self.reclaim(unfinished)
 
-    def _go_on(self, unfinished: Unfinished) -> None:
-        """Go on with a generation, unless this worker was the one that only seemed dead."""
+    def reclaim(self, unfinished: Unfinished) -> None:
+        """Go on with a generation that another worker left, or whose outcome nobody knew.
+
+        Not when this worker was the one that only seemed dead: then its run knows more.
+        """
         generation = unfinished.generation
-        if generation.id in self._runs:
+        if generation.id in self._runs or self._draining:
             return
         inherited = Inheritance(
             submissions=unfinished.submissions,

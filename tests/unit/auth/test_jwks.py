@@ -324,12 +324,12 @@ async def test_https_closing_gives_up_a_fetch(server: JwksServer) -> None:
 async def test_https_the_loop_goes_on_while_it_fetches(server: JwksServer) -> None:
     server.delay_s = 0.3
     fetch = asyncio.create_task(knows(https(server), OLD))
-    longest, last = 0.0, time.perf_counter()
+    rounds = 0
     while not fetch.done():
         await asyncio.sleep(0.005)
-        longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+        rounds += 1
     assert fetch.result()
-    assert longest < 0.1
+    assert rounds > 10  # a fetch on the loop would leave it one or two
 
 
 # Which addresses are acceptable

@@ -54,10 +54,12 @@ def count_commits(engine: Engine) -> list[Any]:
     return commits
 
 
-def held(release: threading.Event) -> Callable[[], int]:
-    """A first item that keeps the writer busy until others wait behind it."""
+def held(release: threading.Event, begun: threading.Event | None = None) -> Callable[[], int]:
+    """A first item that keeps the writer busy until others wait behind it. ``begun`` tells that it does."""
 
     def item() -> int:
+        if begun is not None:
+            begun.set()
         release.wait(10)
         return 1000
 
@@ -65,9 +67,9 @@ def held(release: threading.Event) -> Callable[[], int]:
 
 
 async def behind_a_held_call(writer: GroupCommitWriter, *calls: tuple[Any, Any]) -> list[Any]:
-    release = threading.Event()
-    first = asyncio.create_task(writer.run(add_each, held(release)))
-    await asyncio.sleep(0.05)
+    release, begun = threading.Event(), threading.Event()
+    first = asyncio.create_task(writer.run(add_each, held(release, begun)))
+    await asyncio.to_thread(begun.wait, 10)
     waiting = [asyncio.create_task(writer.run(write, item)) for write, item in calls]
     await asyncio.sleep(0)
     release.set()
@@ -117,7 +119,7 @@ async def test_a_full_queue_refuses_at_once_and_takes_more_when_there_is_room(en
     release = threading.Event()
     tasks = [asyncio.create_task(writer.run(add_each, held(release)))]
     tasks += [asyncio.create_task(writer.run(add_numbers, number)) for number in range(2)]
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # each of them stands in the queue now
     with pytest.raises(OverloadedError):
         await writer.run(add_numbers, 3)
     release.set()
@@ -128,9 +130,9 @@ async def test_a_full_queue_refuses_at_once_and_takes_more_when_there_is_room(en
 
 
 async def test_a_call_given_up_while_it_waits_is_not_run(writer: GroupCommitWriter, engine: Engine) -> None:
-    release = threading.Event()
-    first = asyncio.create_task(writer.run(add_each, held(release)))
-    await asyncio.sleep(0.05)
+    release, begun = threading.Event(), threading.Event()
+    first = asyncio.create_task(writer.run(add_each, held(release, begun)))
+    await asyncio.to_thread(begun.wait, 10)
     second = asyncio.create_task(writer.run(add_numbers, 2))
     await asyncio.sleep(0)
     second.cancel()

@@ -29,7 +29,7 @@ async def test_a_result_and_an_error_come_back() -> None:
 async def test_what_does_not_fit_is_refused_at_once(gate: threading.Event) -> None:
     executor = BoundedExecutor("test", threads=1, queue=1)
     calls = [asyncio.create_task(executor.run(gate.wait)) for _ in range(2)]
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # both have their place now
 
     with pytest.raises(OverloadedError):
         await executor.run(gate.wait)
@@ -45,10 +45,10 @@ async def test_what_is_cancelled_while_it_waits_never_runs(gate: threading.Event
     ran = threading.Event()
     running = asyncio.create_task(executor.run(gate.wait))
     waiting = asyncio.create_task(executor.run(ran.set))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # both stand in the queue now, in this order
 
     waiting.cancel()
-    await asyncio.sleep(0.01)
+    await asyncio.wait([waiting])
     gate.set()
     await running
 
@@ -58,11 +58,16 @@ async def test_what_is_cancelled_while_it_waits_never_runs(gate: threading.Event
 
 
 async def test_a_place_is_free_only_when_the_work_is_done(gate: threading.Event) -> None:
-    executor = BoundedExecutor("test", threads=1, queue=0)
-    running = asyncio.create_task(executor.run(gate.wait))
-    await asyncio.sleep(0.01)
+    executor, begun = BoundedExecutor("test", threads=1, queue=0), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        gate.wait()
+
+    running = asyncio.create_task(executor.run(work))
+    await asyncio.to_thread(begun.wait, 10)
     running.cancel()
-    await asyncio.sleep(0.01)
+    await asyncio.wait([running])
 
     with pytest.raises(OverloadedError):
         await executor.run(max, 1, 2)

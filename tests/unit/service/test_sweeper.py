@@ -1,23 +1,26 @@
 """Bytes without rows and rows without bytes, found and mended."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from limner.domain.errors import StorageUnavailableError
 from limner.domain.identifiers import new_id
+from limner.domain.task import GenerationState
 from limner.service.clock import utc_now
 from limner.service.sweeper import Sweeper
 from tests.pictures import png
 from tests.unit.service.conftest import ADA, WORKSPACE, World, asked
 from tests.unit.service.scripted import Moment, Scripted
-from tests.unit.service.test_take_over import left
+from tests.unit.service.test_take_over import Resumable, buying, inherited, left
 
 
-def later(world: World, by: timedelta = timedelta(hours=2)) -> Sweeper:
+def later(world: World, by: timedelta = timedelta(hours=2), **options: Any) -> Sweeper:
     """A sweeper to whom all that is there now is old."""
-    return Sweeper(replace(world.stores, clock=lambda: utc_now() + by))
+    return Sweeper(replace(world.stores, clock=lambda: utc_now() + by), **options)
 
 
 async def test_what_belongs_together_is_left_alone(world: World) -> None:
@@ -113,3 +116,24 @@ async def test_a_sweep_that_failed_is_done_again(world: World) -> None:
 
 def _id_at(moment: datetime) -> str:
     return f"{int(moment.astimezone(UTC).timestamp() * 1000):012x}{new_id()[12:]}"
+
+
+async def test_pictures_of_an_unknown_outcome_are_given_back(world: World) -> None:
+    """Their worker stored them and died, when another one had taken it for dead already."""
+    moment = Moment()
+    generation_id = await left(world, Resumable(buying("", then=moment)), moment)
+    assert (await inherited(world, generation_id)).state is GenerationState.UNKNOWN
+    (planned,) = await world.repository._read(
+        lambda connection: connection.exec_driver_sql("SELECT planned_image_ids FROM generations").scalars().all()
+    )
+    await world.blobs.put(str(planned).strip('[]"'), png(), "image/png")
+    assert (await later(world).sweep_all()).unclaimed == [generation_id]
+
+    runner = world.runner()
+    report = await later(world, reclaim=runner.reclaim).sweep_all()
+    await asyncio.gather(*(run.task for run in runner._runs.values()))
+
+    assert (report.unclaimed, report.orphans) == ([generation_id], [])
+    generation = await runner.generation(WORKSPACE, generation_id)
+    assert (generation.state, len(generation.images)) == (GenerationState.SUCCEEDED, 1)
+    assert (await later(world).sweep_all()).unclaimed == []

@@ -23,7 +23,7 @@ from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError
 from limner.webhooks.configuration import Webhook
 from limner.webhooks.names import NameLookup
 from limner.webhooks.sender import HttpWebhookSender
-from tests.unit.models.http.servers import answering, certificate, free_port, head, serving
+from tests.unit.models.http.servers import answering, certificate, head, serving, silent_port
 
 KEY = bytes(range(32))
 NOW = datetime(2026, 11, 23, 12, 30, 15, tzinfo=UTC)
@@ -160,8 +160,8 @@ async def test_a_cookie_is_not_kept() -> None:
 
 
 async def test_nobody_there_is_a_failure() -> None:
-    with pytest.raises(DeliveryError, match="no answer"):
-        await sent(f"http://127.0.0.1:{free_port()}/")
+    with silent_port() as port, pytest.raises(DeliveryError, match="no answer"):
+        await sent(f"http://127.0.0.1:{port}/")
 
 
 async def test_a_broken_answer_is_a_failure() -> None:

@@ -24,7 +24,7 @@ from limner.models.http import (
     json_body,
 )
 from tests.fakes.recorder import Recorder
-from tests.unit.models.http.servers import answering, certificate, free_port, head, serving
+from tests.unit.models.http.servers import answering, certificate, head, serving
 
 PICTURE = os.urandom(300 * KIB)
 KEY = "sk-very-secret"
@@ -265,7 +265,7 @@ async def test_the_operators_own_loopback_server_may_give_results(client: HttpCl
 
 async def test_other_ports_of_loopback_may_not(client: HttpClient) -> None:
     async with answering(head(Content_Length=3), b"png") as server:
-        fetcher = ResultFetcher(client, ResultAddresses(base_url=f"http://127.0.0.1:{free_port()}/v1"))
+        fetcher = ResultFetcher(client, ResultAddresses(base_url="http://127.0.0.1:1/v1"))
         with pytest.raises(ResultError):
             await fetcher.fetch(f"{server.url}/x.png")
         assert server.connections == 0
@@ -273,7 +273,7 @@ async def test_other_ports_of_loopback_may_not(client: HttpClient) -> None:
 
 async def test_public_connections_refuse_this_machine(client: HttpClient) -> None:
     with pytest.raises(ForbiddenAddressError):
-        await client.request("GET", f"http://localhost:{free_port()}/", public=True)
+        await client.request("GET", "http://localhost:1/", public=True)
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
