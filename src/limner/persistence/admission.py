@@ -32,12 +32,13 @@ _columns = (
     idempotency_keys.c.operation,
     idempotency_keys.c.key,
 )
-# Waits for another replica that claims the same key, and then does nothing.
+# Waits for another replica that claims the same key, and then does nothing; the row count tells how many were free.
 _claim = text(
     "INSERT INTO idempotency_keys (workspace_id, user_id, operation, key, fingerprint, generation_id, claimed_at)"
     " VALUES (:workspace_id, :user_id, :operation, :key, :fingerprint, :generation_id, :claimed_at)"
     " ON CONFLICT (workspace_id, user_id, operation, key) DO NOTHING"
 ).bindparams(*(bindparam(column.name, type_=Text) for column in _columns), bindparam("claimed_at", type_=UtcDateTime))
+_claim = _claim.execution_options(preserve_rowcount=True)
 _claimed = (
     select(idempotency_keys, generations.c.failure, generations.c.granted_images)
     .outerjoin(generations, generations.c.id == idempotency_keys.c.generation_id)
@@ -84,7 +85,8 @@ def claim_keys(connection: Connection, starts: Sequence[Start]) -> Mapping[str, 
     if not claims:
         return {}
     claims.sort(key=itemgetter(0))  # two replicas never wait for each other in a circle
-    connection.execute(_claim, [_claim_row(*claim) for claim in claims])
+    if connection.execute(_claim, [_claim_row(*claim) for claim in claims]).rowcount == len(claims):
+        return {}
     rows = connection.execute(_claimed, {"keys": [key for key, _, _ in claims]})
     owners = {_row_key(row): _Owner.of(row) for row in rows}
     outcomes: dict[str, Started | LimnerError] = {}

@@ -137,15 +137,13 @@ _add_usage = text(
     bindparam("images", type_=Integer),
     bindparam("cost_micros", type_=BigInteger),
 )
-# Shared, so that nobody takes the generation over before the purchase is kept.
+# Shared, so that nobody takes the generation over before the purchase is kept. A row for each purchase made before.
 _hold_leases = (
-    select(generations.c.id, generations.c.worker_id)
+    select(generations.c.id, generations.c.worker_id, submissions.c.number)
+    .outerjoin(submissions, submissions.c.generation_id == generations.c.id)
     .where(generations.c.id.in_(bindparam("ids", expanding=True)), running)
     .order_by(generations.c.id)
-    .with_for_update(read=True)
-)
-_submitted = select(submissions.c.generation_id, submissions.c.number).where(
-    submissions.c.generation_id.in_(bindparam("ids", expanding=True))
+    .with_for_update(read=True, of=generations)
 )
 _add_submissions = insert(submissions)
 _accept_submission = (
@@ -297,8 +295,9 @@ def finish_generations(connection: Connection, finishes: Sequence[Finish]) -> Se
 def add_submissions(connection: Connection, purchases: Sequence[Purchase]) -> Sequence[LeaseLostError | None]:
     """Keep purchases that are about to be made by those who may make them."""
     ids = {"ids": sorted({each.generation_id for each in purchases})}
-    holders = {row.id: row.worker_id for row in connection.execute(_hold_leases, ids)}
-    made = {(row.generation_id, row.number) for row in connection.execute(_submitted, ids)}
+    rows = connection.execute(_hold_leases, ids).all()
+    holders = {row.id: row.worker_id for row in rows}
+    made = {(row.id, row.number) for row in rows}
     allowed = [
         each
         for each in purchases
@@ -371,7 +370,10 @@ def renew_leases(connection: Connection, renewals: Sequence[Renewal]) -> Sequenc
 
 def delete_images(connection: Connection, deletions: Sequence[Deletion]) -> Sequence[tuple[str, ...]]:
     """Delete images; return, for each, the ids of all whose bytes nothing needs any longer."""
-    return [_delete(connection, deletion) for deletion in deletions]
+    # In the order in which starts hold images: a replica that starts from them waits, and not both in a circle.
+    ordered = sorted(deletions, key=lambda each: each.image_id)
+    unneeded = {id(deletion): _delete(connection, deletion) for deletion in ordered}
+    return [unneeded[id(deletion)] for deletion in deletions]
 
 
 def mark_purged(connection: Connection, purges: Sequence[Purge]) -> Sequence[None]:
