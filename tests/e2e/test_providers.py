@@ -154,10 +154,10 @@ ROWS = [
     partial("fal", "picture-403=3", "PROVIDER_UNAVAILABLE"),
     # Pictures that are none: a page, a bomb of 900 megapixels, half of one, noise.
     *lost("openai", "null", "zero-byte", "bad-base64"),
-    *lost("openai", "html-picture", "bomb", "cut-picture", "noise", outcome=""),
-    *lost("fal", "picture-html", "picture-bomb", "picture-cut", "picture-noise", outcome=""),
+    *lost("openai", "html-picture", "bomb", "cut-picture", "noise"),
+    *lost("fal", "picture-html", "picture-bomb", "picture-cut", "picture-noise"),
     *lost("fal", "picture-empty", "picture-403", "null"),
-    *lost("google", "html-picture", "bomb", "cut", "bad-bytes", outcome=""),
+    *lost("google", "html-picture", "bomb", "cut", "bad-bytes"),
     *unknown("google", "bad-base64", "zero-byte"),
     *(row for dialect in DIALECTS for row in lost(dialect, "null")),
     # Redirects to another host, and results on an internal or a foreign one.

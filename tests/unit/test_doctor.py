@@ -13,8 +13,9 @@ from limner.domain.identifiers import new_id
 from limner.settings import Settings
 from limner.vitals import BreakerVitals, Vitals
 
-SOON = datetime.now(UTC) + timedelta(minutes=5)
-DOWN = BreakerVitals(provider="openai", model="sketch", consecutive_failures=5, open_until=SOON)
+LATER = datetime.now(UTC) + timedelta(days=1)
+BEFORE = LATER - timedelta(days=2)
+DOWN = BreakerVitals(provider="openai", model="sketch", consecutive_failures=5, open_until=LATER)
 MODELS = """
 [[models]]
 id = "sketch"
@@ -36,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def workers(settings: Settings) -> Iterator[None]:
     """Two workers live and tell how they are."""
-    down = (DOWN, replace(DOWN, model="old"), replace(DOWN, model="elsewhere", open_until=SOON - timedelta(hours=1)))
+    down = (DOWN, replace(DOWN, model="old"), replace(DOWN, model="elsewhere", open_until=BEFORE))
     telling = [(new_id(), Vitals(breakers=down)), (new_id(), Vitals(breakers=(replace(DOWN, open_until=None),)))]
     held = [(worker_locks(settings), worker_id) for worker_id, _ in telling]
     for (locks, worker_id), (_, vitals) in zip(held, telling, strict=True):

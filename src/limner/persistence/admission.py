@@ -87,13 +87,15 @@ def claim_keys(connection: Connection, starts: Sequence[Start]) -> Mapping[str, 
     claims.sort(key=itemgetter(0))  # two replicas never wait for each other in a circle
     if connection.execute(_claim, [_claim_row(*claim) for claim in claims]).rowcount == len(claims):
         return {}
-    rows = connection.execute(_claimed, {"keys": [key for key, _, _ in claims]})
-    owners = {_row_key(row): _Owner.of(row) for row in rows}
+    owners = _owners(connection, [key for key, _, _ in claims])
     outcomes: dict[str, Started | LimnerError] = {}
     for key, start, claim in claims:
+        while owners[key].repeatable:
+            if _claim_anew(connection, key, owners[key], start):
+                owners[key] = _Owner(start.generation.id, claim.fingerprint, 0, repeatable=False)
+            else:
+                owners |= _owners(connection, [key])  # another replica was faster
         owner = owners[key]
-        if owner.repeatable and _claim_anew(connection, key, owner, start):
-            owners[key] = owner = _Owner(start.generation.id, claim.fingerprint, 0, repeatable=False)
         if owner.generation_id != start.generation.id:
             outcomes[start.generation.id] = _outcome(owner, start)
     return outcomes
@@ -172,6 +174,11 @@ class _Owner:
     def of(cls, row: Row[Any]) -> "_Owner":
         failure = row.failure or {}
         return cls(row.generation_id, row.fingerprint, row.granted_images or 0, bool(failure.get("repeatable")))
+
+
+def _owners(connection: Connection, keys: Sequence[KeyTuple]) -> dict[KeyTuple, _Owner]:
+    """Return which generations keys belong to that are claimed."""
+    return {_row_key(row): _Owner.of(row) for row in connection.execute(_claimed, {"keys": keys})}
 
 
 def _outcome(owner: _Owner, start: Start) -> Started | LimnerError:

@@ -84,7 +84,9 @@ async def test_more_wait_until_one_ends_and_other_calls_do_not(uploads: Uploads)
 
 async def test_callers_who_go_away_leave_their_places(uploads: Uploads) -> None:
     async with uploads.served(UploadGate(at_once=1)) as channel:
-        first, waiting, last = (call(channel, name) for name in ("first", "waiting", "last"))
+        first = call(channel, "first")
+        await until_begun(uploads, 1)
+        waiting, last = (call(channel, name) for name in ("waiting", "last"))
         await until_begun(uploads, 1)
         waiting.cancel()
         first.cancel()
