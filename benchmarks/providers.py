@@ -139,7 +139,9 @@ def compared(what: str, ours: float, theirs: float, unit: str, aim: float) -> Fi
 def medians(ways: Sequence[Way], callers: int) -> dict[str, float]:
     """Return the median rate of each; what a round asks for is found by a short one before."""
     calls = {way.name: max(callers, round(way.rate(callers, 2 * callers) * SECONDS)) for way in ways}
-    calls = {way.name: max(callers, round(way.rate(callers, calls[way.name] // 3 or 1) * SECONDS)) for way in ways}
+    calls = {
+        way.name: max(callers, round(way.rate(callers, max(callers, calls[way.name] // 3)) * SECONDS)) for way in ways
+    }
     rates: dict[str, list[float]] = {way.name: [] for way in ways}
     for _ in range(ROUNDS):
         for way in ways:
