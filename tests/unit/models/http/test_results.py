@@ -26,7 +26,7 @@ from limner.models.http import (
 from tests.fakes.recorder import Recorder
 from tests.unit.models.http.servers import answering, certificate, head, serving
 
-PICTURE = os.urandom(300 * KIB)
+PICTURE = b"\x89PNG" + os.urandom(300 * KIB)  # never by chance what begins like JSON
 KEY = "sk-very-secret"
 OUTSIDE, INSIDE = "127.0.0.2", "127.0.0.1"
 """Loopback addresses that stand for the internet, and for the inner network."""
@@ -278,7 +278,7 @@ async def test_public_connections_refuse_this_machine(client: HttpClient) -> Non
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 async def test_data_uris_are_decoded_within_the_limit(client: HttpClient, size: int) -> None:
-    picture = os.urandom(size)
+    picture = b"\x89" + os.urandom(size - 1)
     uri = "data:image/png;base64," + base64.b64encode(picture).decode()
     fetcher = ResultFetcher(client, ResultAddresses(base_url="https://api.test"))
     assert await fetcher.fetch(uri) == picture
