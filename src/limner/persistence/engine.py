@@ -167,13 +167,24 @@ def begin(connection: Connection, *, flush: bool) -> RootTransaction:
     both alike, and the end of a process undoes neither.
     """
     if connection.dialect.name == "sqlite":
-        driver: Any = connection.connection.driver_connection
-        driver.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        _set_flushing(connection, "FULL" if flush else "NORMAL")
         return connection.begin()
     transaction = connection.begin()
     if not flush:
         connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
     return transaction
+
+
+def _set_flushing(connection: Connection, mode: str) -> None:
+    """Set SQLite's way of committing, which no transaction may change that has begun, and so not by SQLAlchemy."""
+    driver: Any = connection.connection.driver_connection
+    statement = f"PRAGMA synchronous = {mode}"
+    try:
+        driver.execute(statement)
+    except sqlite3.Error as error:
+        wrapped = DBAPIError.instance(statement, None, error, sqlite3.Error)
+        assert isinstance(wrapped, DBAPIError)
+        raise wrapped from error
 
 
 @contextlib.contextmanager

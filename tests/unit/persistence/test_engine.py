@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 
 from limner.domain.errors import DatabaseUnavailableError
 from limner.persistence.engine import (
+    begin,
     for_reading,
     is_unavailable,
     is_worth_retrying,
@@ -69,6 +70,20 @@ def test_sqlite_survives_a_power_cut_and_checks_references(tmp_path: Path) -> No
     engine.dispose()
     full = 2
     assert found == {"journal_mode": "wal", "synchronous": full, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_a_database_that_refuses_the_way_to_commit_is_unavailable(tmp_path: Path, flush: bool) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'limner.db'}", connections=1)
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_PRAGMA else 0)
+        with pytest.raises(DatabaseError) as failure:
+            begin(connection, flush=flush)
+        driver.set_authorizer(None)
+    engine.dispose()
+    assert is_unavailable(failure.value)
 
 
 def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_its_work(tmp_path: Path) -> None:

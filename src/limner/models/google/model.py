@@ -70,7 +70,7 @@ class GeminiModel:
         """Make the pictures. Cancelled, it closes its connections; what was asked for may be billed."""
         require_room(order.inputs, vertex=self._vertex)
         with self._breaker.attempt():
-            await _Work(self._capabilities, self._calls, order, job, vertex=self._vertex).do()
+            await _Work(self._capabilities, self._calls, order, job).do()
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""
@@ -79,16 +79,8 @@ class GeminiModel:
 class _Work:
     """One order at work."""
 
-    def __init__(
-        self,
-        capabilities: ModelCapabilities,
-        calls: GeminiCalls,
-        order: Order,
-        job: Job,
-        *,
-        vertex: bool,
-    ) -> None:
-        self._capabilities, self._calls, self._vertex = capabilities, calls, vertex
+    def __init__(self, capabilities: ModelCapabilities, calls: GeminiCalls, order: Order, job: Job) -> None:
+        self._capabilities, self._calls = capabilities, calls
         self._order, self._job = order, job
         self._errors: dict[int, LimnerError] = {}
         self._words: dict[int, str] = {}
