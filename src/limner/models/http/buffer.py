@@ -5,14 +5,14 @@ from typing import Final
 
 from limner.domain import limits
 
-_RESERVE_FROM_BYTES: Final = 4 * limits.MIB
+_RESERVE_FROM_BYTES: Final = limits.MIB
 _RESERVED_BYTES: Final = limits.MAX_STORED_BYTES
 
 
 class Buffer:
     """Takes slices, and gives them back as one ``bytes`` that is the very memory they were written to.
 
-    Growing 20 MiB by reallocation copies it a dozen times, for up to 7 ms each, on the event loop. So from 4 MiB on,
+    Growing 20 MiB by reallocation copies it a dozen times, for up to 7 ms each, on the event loop. So from 1 MiB on,
     room for the largest picture is reserved: fresh zeros, of which the system gives out only the pages that are
     written to. What is left over is given back in the end. Blocks of this size go back to the system when freed.
     """

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import ssl
 import struct
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -150,36 +149,6 @@ def certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, ssl.SSLConte
     server.load_cert_chain(path)
     client = ssl.create_default_context(cadata=made.public_bytes(serialization.Encoding.PEM).decode())
     return server, client
-
-
-class Heartbeat:
-    """Measures how long the event loop is held up between two beats.
-
-    ``held_s`` is what the loop's own thread worked, and so tells of our code alone; ``late_s`` is what a watch shows,
-    other processes on the machine included.
-    """
-
-    def __init__(self, beat_s: float = 0.001) -> None:
-        self._beat_s = beat_s
-        self.held_s: list[float] = []
-        self.late_s: list[float] = []
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> "Heartbeat":
-        self._task = asyncio.create_task(self._beat())
-        await asyncio.sleep(0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-
-    async def _beat(self) -> None:
-        while True:
-            worked, begin = time.thread_time(), time.monotonic()
-            await asyncio.sleep(self._beat_s)
-            self.held_s.append(time.thread_time() - worked - self._beat_s)
-            self.late_s.append(time.monotonic() - begin - self._beat_s)
 
 
 def cut(data: bytes, size: int) -> Iterator[bytes]:
