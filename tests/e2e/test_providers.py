@@ -177,6 +177,7 @@ ROWS = [
     *overcome("fal", "picture-type", "mislabelled"),
     *overcome("google", "mislabelled"),
 ]
+KEYLESS_FIRST = "openai/keyless-first"
 KEYLESS, TRIPPING, PAIRS = "openai/keyless", "openai/tripping", ("openai/first", "fal/first", "google/first")
 
 
@@ -198,6 +199,8 @@ def catalogue(providers: Providers) -> Catalogue:
     catalogue.add("openai/signing", providers.settings("openai") | {"base_url": providers.signing.base_url})
     catalogue.add("fal/upscale", providers.settings("fal/upscale"))
     catalogue.add(KEYLESS, providers.settings("openai") | {"api_key_env": "NO_SUCH_KEY", "price_usd": 0.04})
+    keyless_first = {"api_key_env": "NO_SUCH_KEY", "fallback": ["openai/last"]}
+    catalogue.add(KEYLESS_FIRST, providers.settings("openai") | keyless_first)
     catalogue.add(TRIPPING, providers.settings("openai"))
     for model, fallback in zip(PAIRS, ("google/last", "openai/last", "openai/last"), strict=True):
         catalogue.add(model, providers.settings(model) | {"fallback": [fallback]})
@@ -529,7 +532,7 @@ def test_a_model_without_its_key_is_listed_and_says_so(faulty_service: Service, 
     assert (models[KEYLESS]["ready"], models[KEYLESS]["unreadyReason"]) == (False, "NO_SUCH_KEY is not set")
     assert models[KEYLESS]["priceUsd"] == 0.04
     assert (models["openai/any"]["ready"], models["openai/any"]["unreadyReason"]) == (True, "")
-    assert len(models) == len({row.model for row in ROWS} | set(PAIRS)) + 10
+    assert len(models) == len({row.model for row in ROWS} | set(PAIRS)) + 11
 
     command = [sys.executable, "-m", "limner", "models", "--server", faulty_service.grpc_address]
     done = subprocess.run([*command, "--token", faulty_service.token()], capture_output=True, text=True, check=True)
@@ -541,6 +544,11 @@ def test_a_model_without_its_key_buys_nothing(team: Team, providers: Providers) 
     answer = ask(team, KEYLESS)
     assert (answer.status_code, detail(error_of(answer), "ErrorInfo")["reason"]) == (400, "PROVIDER_MISCONFIGURED")
     assert len(providers.fakes["openai"].recorder.arrivals) == before
+
+
+def test_a_model_without_its_key_falls_back(team: Team) -> None:
+    (image,) = made(ask(team, KEYLESS_FIRST))["images"]
+    assert image["model"] == "openai/last"
 
 
 # What holds for all of it.

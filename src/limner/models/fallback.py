@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from limner.domain.errors import LimnerError
+from limner.domain.errors import LimnerError, ProviderMisconfiguredError
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import MissingPicture
-from limner.models.http.outcome import bought_nothing
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, bought_nothing
 from limner.service.ports import ImageModel, Job, KnownSubmission, MadePicture, Order, ResumableModel, Submission
 
 log = logging.getLogger(__name__)
@@ -18,8 +18,9 @@ class FallbackModel:
 
     That is so when the error says so, every submission is void, and no picture was made, missed or previewed.
     ``OverloadedError``, and ``ProviderUnavailableError`` or ``ProviderMisconfiguredError`` whose metadata say
-    ``outcome: not_bought``, fall back; a refusal and an unknown outcome never do. Alternatives that can't do the task
-    or are not ready are passed over. When none is left, the first model's error is raised.
+    ``outcome: not_bought``, fall back, and so does a model that is not ready; a refusal and an unknown outcome never
+    do. Alternatives that can't do the task or are not ready are passed over. When none is left, the first model's
+    error is raised.
     """
 
     def __init__(self, model: ImageModel, alternatives: Sequence[ImageModel]) -> None:
@@ -41,6 +42,10 @@ class FallbackModel:
         """Make the pictures with the first model that begins."""
         watched = _WatchedJob(job)
         try:
+            if reason := self._model.unready_reason():
+                raise ProviderMisconfiguredError(
+                    f"{self.capabilities.id} is not ready: {reason}", metadata={OUTCOME: NOT_BOUGHT}
+                )
             await self._model.run(order, watched)
             return
         except LimnerError as error:

@@ -213,7 +213,7 @@ class TaskRunner:
     async def _start(self, asked: Asked) -> Run | str:
         """Return the run of the task, or the id of a generation that another worker runs, or that has ended."""
         task, model = checked(asked.draft, self._catalogue)
-        if why := model.unready_reason():
+        if (why := model.unready_reason()) and not model.capabilities.fallback:
             raise ProviderMisconfiguredError(f"{task.model_id} is not ready: {why}")
         beginning = asyncio.create_task(self._begin(asked, task, model))
         try:

@@ -194,6 +194,21 @@ async def test_alternatives_that_cannot_do_it_or_are_not_ready_are_passed_over()
     assert [len(each.orders) for each in (upscaler, unready, busy)] == [0, 0, 1]
 
 
+async def test_a_model_that_is_not_ready_falls_back_without_being_asked() -> None:
+    first, second, job = Model("first", paint), Model("second", paint), KeepingJob()
+    first.unready = "no key"
+    await FallbackModel(first, [second]).run(ORDER, job)
+    assert [(picture.data, picture.model_id) for picture in job.pictures] == [(b"second", "second")]
+    assert first.orders == []
+
+
+async def test_a_model_that_is_not_ready_says_why_when_no_model_is_left() -> None:
+    first, second = Model("first", paint), Model("second", failing(OverloadedError()))
+    first.unready = "no key"
+    with pytest.raises(ProviderMisconfiguredError, match="first is not ready: no key"):
+        await FallbackModel(first, [second]).run(ORDER, KeepingJob())
+
+
 async def test_the_first_models_error_is_raised_when_no_model_is_left() -> None:
     first = Model("first", failing(OverloadedError("the first")))
     with pytest.raises(OverloadedError, match="the first"):

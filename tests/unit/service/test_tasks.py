@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -555,6 +556,12 @@ async def test_a_model_that_is_not_ready_is_the_operators_fault(world: World) ->
         await world.runner(model).run(asked())
 
     assert model.orders == []
+
+
+async def test_a_model_that_is_not_ready_is_asked_when_another_may_take_its_place(world: World) -> None:
+    alternative = replace(Scripted().capabilities, id="alternative")
+    model = Scripted(unready="its key is missing", fallback=(alternative,))
+    assert len((await world.runner(model).run(asked())).images) == 1
 
 
 class TestOverload:
