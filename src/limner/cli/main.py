@@ -1,6 +1,7 @@
 """The entry point."""
 
 import importlib
+import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +55,9 @@ class LimnerGroup(click.Group):
         """Import a command."""
         if cmd_name not in _ENTRIES:
             return None
+        if cmd_name in SECTIONS["Pictures"]:
+            # gRPC would write lines of its own beside our error. It reads this once, when it is imported.
+            os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         module = importlib.import_module(f"limner.cli.{_ENTRIES[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name)
         return command

@@ -1,7 +1,6 @@
 """The connection that a command works over, and how a failed call ends the command."""
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -61,7 +60,6 @@ def with_client(*, workspace_needed: bool = True) -> Callable[[Callable[..., Non
 @contextmanager
 def connected(server: str, token: str, workspace: str) -> Iterator[Client]:
     """Yield a client; its errors end the command with exit code 1."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC would write lines of its own beside our error
     try:
         client = Client(server, token=token, workspace=workspace)
     except ValueError as error:
