@@ -20,7 +20,7 @@ from limner.gateway.process import Gateway, GatewayError
 from limner.reservations import PortReservations
 from limner.settings import Settings, variable
 from limner.webhooks.configuration import WebhooksError
-from limner.worker import READY, tune_interpreter
+from limner.worker import READY, share_heaps, tune_interpreter
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class OwnWorker:
     """The only worker, in this process: a process less to start and to keep in memory."""
 
     def __init__(self, settings: Settings, addresses: list[Address]) -> None:
+        share_heaps()
         self._worker = Worker(settings)
         self._addresses = addresses
 
