@@ -1,5 +1,6 @@
 """One service for most tests over the wire, started once; each test has a workspace of its own in it."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from tests.service import Service, running_service
 from tests.tenant import Tenant, tenant_of
 
 BUCKET = "pictures"
+
+# A shell that runs us in the background has SIGINT ignored, and so would all that we start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
