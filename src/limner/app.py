@@ -4,10 +4,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from limner.auth.claims import ClaimNames
@@ -15,6 +16,7 @@ from limner.auth.jwks import JwksFile, JwksHttps
 from limner.auth.local_key import LocalKey
 from limner.auth.verifier import JwtVerifier
 from limner.catalogue import LoadedModels, default_models, load_models
+from limner.domain.errors import LimnerError
 from limner.domain.identifiers import new_id
 from limner.domain.limits import MIB
 from limner.domain.usage import Quota
@@ -25,7 +27,7 @@ from limner.persistence.repository import SqlRepository
 from limner.rpc.server import RpcServer
 from limner.rpc.servicer import ImageServicer
 from limner.service.catalogue import Catalogue
-from limner.service.clock import Clock, utc_now
+from limner.service.clock import Clock, SharedClock, utc_now
 from limner.service.library import ImageLibrary
 from limner.service.notifications import Notifier
 from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSender
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CPU_COUNT = os.cpu_count() or 1
+_CLOCK_INTERVAL_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Worker:
         self._verifier = token_verifier(settings)
         self._models = load_models(settings.models) if models is None else LoadedModels(models)
         self._catalogue = build_catalogue(settings, self._models.models)
-        self._stores = build_stores(settings, clock=clock)
+        self._clock = SharedClock(clock)
+        self._stores = build_stores(settings, clock=self._clock)
         self._webhooks = webhook_sender(settings)
         rules = task_rules(settings, self._webhooks.workspaces if self._webhooks else frozenset())
         self._tasks = TaskRunner(
@@ -82,6 +86,7 @@ class Worker:
         """Listen on all addresses and begin to answer."""
         self._locks.hold(self._id)
         await self._stores.repository.check()
+        has_clock = await self._clock.look(self._stores.repository.time)
         for address in addresses:
             self._server.listen(str(address))
         await self._server.start()
@@ -92,6 +97,8 @@ class Worker:
             asyncio.create_task(Sweeper(self._stores, reclaim=self._tasks.reclaim).keep_sweeping(), name="sweep"),
             asyncio.create_task(keep_telling(self._locks, self._id, self._vitals), name="vitals"),
         ]
+        if has_clock:
+            self._chores.append(asyncio.create_task(self._keep_time(), name="clock"))
         if self._webhooks is not None:
             notifier = Notifier(self._stores.repository, self._webhooks, self._stores.clock)
             self._chores.append(asyncio.create_task(notifier.keep_notifying(), name="webhooks"))
@@ -111,6 +118,12 @@ class Worker:
         await self._stores.close()
         await self._verifier.close()
         self._locks.release(self._id)
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(_CLOCK_INTERVAL_S)
+            with suppress(LimnerError):  # the database is down: then nothing is leased
+                await self._clock.look(self._stores.repository.time)
 
     def _vitals(self) -> Vitals:
         now = utc_now()

@@ -850,6 +850,16 @@ class TestCheck:
     async def test_the_newest_schema_is_fine(self, repository: SqlRepository) -> None:
         await repository.check()
 
+    async def test_only_a_server_has_a_clock_of_its_own(self, repository: SqlRepository, url: str) -> None:
+        before = datetime.now(UTC)
+        seen = await repository.time()
+        if url.startswith("sqlite"):
+            assert seen is None
+        else:
+            assert seen is not None
+            assert seen.tzinfo is UTC
+            assert before - timedelta(seconds=1) < seen < datetime.now(UTC) + timedelta(seconds=1)
+
     async def test_a_repository_that_was_never_used_closes(self, url: str) -> None:
         await SqlRepository(url).close()
 

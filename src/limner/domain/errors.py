@@ -162,6 +162,8 @@ class DatabaseUnavailableError(LimnerError):
 
     reason = "DATABASE_UNAVAILABLE"
     default_message = "The database is not available now."
+    may_be_kept = False
+    """Whether what was written may be kept all the same: it broke during the commit."""
 
 
 class ProviderMisconfiguredError(LimnerError):

@@ -3,9 +3,10 @@
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, func, select, tuple_
 
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
 from limner.domain.task import Generation, GenerationState
@@ -30,6 +31,7 @@ from limner.service.ports import Unfinished
 _image = select(images).where(
     images.c.id == bindparam("image_id"), images.c.workspace_id == bindparam("workspace_id"), live
 )
+_time = select(func.clock_timestamp())
 _images = select(images).where(
     images.c.id.in_(bindparam("ids", expanding=True)), images.c.workspace_id == bindparam("workspace_id"), live
 )
@@ -220,3 +222,11 @@ def _assembled(connection: Connection, rows: Sequence[Row[Any]]) -> list[Generat
 def _with(row: Row[Any], made: Sequence[Image], inputs: Sequence[Image]) -> Generation:
     needs_inputs = row.state == GenerationState.RUNNING or made
     return generation_from(row, made, [each.id for each in inputs], inputs if needs_inputs else ())
+
+
+def time(connection: Connection) -> datetime | None:
+    """Return the time by the server's clock, or ``None``."""
+    if connection.dialect.name == "sqlite":
+        return None
+    seen: datetime = connection.execute(_time).scalar_one()
+    return seen.astimezone(UTC)

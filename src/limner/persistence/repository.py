@@ -177,6 +177,10 @@ class SqlRepository:
         """Return what the workspace used in a month."""
         return await self._read(reads.usage, workspace_id, month)
 
+    async def time(self) -> datetime | None:
+        """Return the time by the server's clock; ``None`` for SQLite, which has none of its own."""
+        return await self._read(reads.time)
+
     async def check(self) -> None:
         """Return when the database answers and has the newest schema."""
         await self._read(schema.check)

@@ -50,7 +50,7 @@ class GroupCommitWriter:
     ``OverloadedError``; one that is cancelled while it waits is never run, later it is.
 
     A transaction that lost its connection before the commit is run again, once. What is unavailable after
-    that ends all calls with ``DatabaseUnavailableError``; only when the commit itself broke, they may be kept.
+    that ends all calls with ``DatabaseUnavailableError``; only when the commit itself broke, ``may_be_kept``.
     """
 
     def __init__(self, engine: Engine, *, queue_length: int) -> None:
@@ -110,7 +110,7 @@ class GroupCommitWriter:
         try:
             self._transact_twice(wanted)
         except _UnknownOutcomeError as error:
-            _fail(wanted, error)
+            _fail(wanted, error, may_be_kept=True)
         except Exception as error:
             if is_unavailable(error):
                 _fail(wanted, error)
@@ -194,7 +194,8 @@ def _by_write(calls: Sequence[_Call]) -> Iterator[tuple[Write[Any, Any], list[_C
     yield from groups.items()
 
 
-def _fail(calls: Sequence[_Call], cause: BaseException) -> None:
+def _fail(calls: Sequence[_Call], cause: BaseException, *, may_be_kept: bool = False) -> None:
     for call in calls:
         call.outcome = DatabaseUnavailableError()
+        call.outcome.may_be_kept = may_be_kept
         call.outcome.__cause__ = cause

@@ -275,6 +275,9 @@ class Repository(Protocol):
     async def usage(self, workspace_id: str, month: str) -> Usage:
         """Return what the workspace used in a month, such as ``2026-11`` (UTC)."""
 
+    async def time(self) -> datetime | None:
+        """Return the time by the database's own clock; ``None`` when it has none but that of this machine."""
+
     async def check(self) -> None:
         """Return when the database answers and has the newest schema; else raise."""
 

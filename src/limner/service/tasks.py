@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from limner.domain.errors import (
+    DatabaseUnavailableError,
     GenerationCancelledError,
     GenerationNotFoundError,
     ImageNotFoundError,
@@ -29,7 +30,7 @@ from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
 from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
-from limner.service.run import ABANDONED, Inheritance, Run, failure_of
+from limner.service.run import ABANDONED, Inheritance, Run, ended, failure_of
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
 from limner.service.turns import FairTurns
@@ -95,6 +96,7 @@ class TaskRunner:
         self._runs: dict[str, Run] = {}
         self._seats = Seats(rules.max_in_flight)
         self._turns: dict[str, FairTurns] = {}
+        self._withdrawing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._last_beat: datetime | None = None
         self._dead: set[str] = set()  # whose leases are still to be ended: each is named once
@@ -187,6 +189,8 @@ class TaskRunner:
                 task.cancel()
             with suppress(LimnerError):  # then whoever takes over waits for the leases' end
                 await self._stores.repository.end_leases([self._worker_id])
+        for withdrawing in self._withdrawing:
+            withdrawing.cancel()
 
     async def keep_leases(self) -> None:
         """Tell again and again that this worker lives, and go on with what dead workers left. Never returns."""
@@ -245,17 +249,39 @@ class TaskRunner:
                 self._seats.give(asked.workspace_id)
 
     async def _keep(self, asked: Asked, generation: Generation, plan: Plan) -> Started:
-        return await self._stores.repository.start_generation(
-            Start(
-                generation=generation,
-                plan=plan,
-                worker_id=self._worker_id,
-                lease_until=generation.created_at + LEASE,
-                claim=asked.claim,
-                quota=self._rules.quota,
-                durable=asked.told_early,
-            )
+        start = Start(
+            generation=generation,
+            plan=plan,
+            worker_id=self._worker_id,
+            lease_until=generation.created_at + LEASE,
+            claim=asked.claim,
+            quota=self._rules.quota,
+            durable=asked.told_early,
         )
+        try:
+            return await self._stores.repository.start_generation(start)
+        except DatabaseUnavailableError as error:
+            if error.may_be_kept:
+                withdrawing = asyncio.create_task(self._withdraw(generation), name=f"withdrawal-{generation.id}")
+                self._withdrawing.add(withdrawing)
+                withdrawing.add_done_callback(self._withdrawing.discard)
+            raise
+
+    async def _withdraw(self, generation: Generation) -> None:
+        """End a generation that may be kept and that nobody runs: it bought nothing, so its key is free again.
+
+        Tried until its lease ends, when whoever takes over goes on with it.
+        """
+        repository, delay_s = self._stores.repository, _FIRST_LOOK_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEASE.total_seconds()):
+                while True:
+                    withdrawn = ended(generation, InterruptedTaskError(), self._stores.clock(), unbought=True)
+                    with suppress(LimnerError):
+                        await repository.finish_generation(withdrawn, 0, worker_id=self._worker_id)
+                        return
+                    await asyncio.sleep(delay_s)
+                    delay_s = min(delay_s * 1.5, _LONGEST_LOOK_S)
 
     def _launch(
         self,

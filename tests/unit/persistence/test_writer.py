@@ -184,8 +184,9 @@ async def test_a_commit_that_failed_is_not_tried_again(writer: GroupCommitWriter
         raise OperationalError("COMMIT", None, Exception("connection lost"), connection_invalidated=True)
 
     event.listen(engine, "commit", lose_connection)
-    with pytest.raises(DatabaseUnavailableError):
+    with pytest.raises(DatabaseUnavailableError) as failure:
         await writer.run(count, 1)
+    assert failure.value.may_be_kept
     assert tries == [1]
     assert await writer.run(add_numbers, 2) == 4
 

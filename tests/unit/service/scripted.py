@@ -107,9 +107,10 @@ class FlakyBlobStore(MemoryBlobStore):
 
 
 class FlakyRepository(SqlRepository):
-    """Is down for the next starts or ends of generations; an end may also be kept and its answer lost."""
+    """Is down for the next starts or ends of generations; one may also be kept and its answer lost."""
 
     failing_starts = 0
+    lost_starts = 0
     failing_ends = 0
     lost_answers = 0
     failing_uploads = 0
@@ -118,7 +119,13 @@ class FlakyRepository(SqlRepository):
         if self.failing_starts > 0:
             self.failing_starts -= 1
             raise DatabaseUnavailableError
-        return await super().start_generation(start)
+        started = await super().start_generation(start)
+        if self.lost_starts > 0:
+            self.lost_starts -= 1
+            error = DatabaseUnavailableError()
+            error.may_be_kept = True
+            raise error
+        return started
 
     async def finish_generation(self, generation: Generation, cost_micros: int, **options: Any) -> bool:
         if self.failing_ends > 0:

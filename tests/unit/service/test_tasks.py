@@ -24,7 +24,7 @@ from limner.domain.errors import (
 from limner.domain.image import ImageFilter, OutputFormat
 from limner.domain.task import Generation, GenerationState, MissingPicture, Operation
 from limner.service.events import Completed, Finished, Progress, Queued
-from limner.service.ports import Job, MadePicture, Order
+from limner.service.ports import Claim, Job, MadePicture, Order
 from limner.service.tasks import TaskRunner
 from tests.pictures import decoded, jpeg, png
 from tests.unit.service.conftest import ADA, BOB, WORKSPACE, World, asked
@@ -207,6 +207,19 @@ class TestOutages:
             await world.runner().run(asked())
 
         assert world.model.orders == []
+
+    async def test_a_start_that_is_kept_though_its_commit_broke_is_withdrawn_and_its_key_free(
+        self, world: World
+    ) -> None:
+        world.repository.lost_starts, world.repository.failing_ends = 1, 2
+        runner, claim = world.runner(), Claim(key="key", fingerprint="x")
+
+        with pytest.raises(DatabaseUnavailableError):
+            await runner.run(replace(asked(), claim=claim))
+        await until(lambda: _true(not runner._withdrawing))
+        generation = await runner.run(replace(asked(), claim=claim))
+
+        assert len(generation.images) == len(world.model.orders) == 1
 
     @pytest.mark.parametrize("outage", ["failing_ends", "lost_answers"])
     async def test_a_short_outage_at_the_end_is_waited_for(self, world: World, outage: str) -> None:
