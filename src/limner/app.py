@@ -63,7 +63,7 @@ class Worker:
     """One process's share of the service: everything but the gateway."""
 
     def __init__(
-        self, settings: Settings, models: Sequence[ImageModel] | None = None, *, clock: Clock = utc_now
+        self, settings: Settings, models: Sequence[ImageModel] | None = None, *, clock: SharedClock | None = None
     ) -> None:
         self._settings = settings
         self._id = new_id()
@@ -71,7 +71,7 @@ class Worker:
         self._verifier = token_verifier(settings)
         self._models = load_models(settings.models) if models is None else LoadedModels(models)
         self._catalogue = build_catalogue(settings, self._models.models)
-        self._clock = SharedClock(clock)
+        self._clock = clock or SharedClock()
         self._stores = build_stores(settings, clock=self._clock)
         self._webhooks = webhook_sender(settings)
         rules = task_rules(settings, self._webhooks.workspaces if self._webhooks else frozenset())

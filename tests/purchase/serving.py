@@ -23,7 +23,7 @@ from limner.auth.local_key import LocalKey
 from limner.reservations import PortReservations
 from limner.service.caller import Role
 from limner.service.failpoints import VARIABLE
-from tests.purchase.worker import CLOCK, serve
+from tests.purchase.worker import CLOCK, TIME, serve
 
 _START_TIMEOUT_S = 30.0
 _RECONNECT_SOON = (
@@ -99,9 +99,16 @@ class Replica:
 
     def set_clock(self, wrong_by_s: float) -> None:
         """Let its clock, and that of all workers of its machine, be wrong by so many seconds from now on."""
-        new = self.data_dir / f"new-{CLOCK}"
-        new.write_text(str(wrong_by_s))
-        new.replace(self.data_dir / CLOCK)
+        self._tell(CLOCK, wrong_by_s)
+
+    def set_time(self, gone_by_s: float) -> None:
+        """Let it be so many seconds later for its machine, by whatever clock."""
+        self._tell(TIME, gone_by_s)
+
+    def _tell(self, name: str, seconds: float) -> None:
+        new = self.data_dir / f"new-{name}"
+        new.write_text(str(seconds))
+        new.replace(self.data_dir / name)
 
     def freeze(self) -> None:
         """Stop it where it is, as a machine that hangs does: it is not dead, and may go on."""

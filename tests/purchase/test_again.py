@@ -192,10 +192,10 @@ class TestTime:
         replica = site.add_replica()
         async with running(replica):
             first = await site.generate(replica, "a fox", key="key")
-            replica.set_clock(23 * HOUR_S)
+            replica.set_time(23 * HOUR_S)
             await asyncio.sleep(6)  # longer than from one beat to the next
             assert await site.generate(replica, "a fox", key="key") == first
-            replica.set_clock(25 * HOUR_S)
+            replica.set_time(25 * HOUR_S)
             await site.until("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM idempotency_keys)")
             assert (await site.generate(replica, "a wolf", key="key")).generation_id != first.generation_id
             await site.audited()
@@ -207,7 +207,7 @@ class TestTime:
         async with running(replica):
             await site.generate(replica, "a fox")
             assert await refusal(site.generate(replica, "a wolf")) == "QUOTA_EXCEEDED"
-            replica.set_clock(31 * 24 * HOUR_S)
+            replica.set_time(31 * 24 * HOUR_S)
             await site.generate(replica, "a wolf")
             assert await refusal(site.generate(replica, "a bear")) == "QUOTA_EXCEEDED"
             await site.audited()

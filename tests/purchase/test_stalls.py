@@ -94,7 +94,7 @@ async def test_a_doubt_gives_way_even_when_the_one_who_knows_dies_before_it_says
         one.thaw()
         assert await one.ended() == -9
         await first
-        one.set_clock(2 * HOUR_S)  # only then does the sweep look at them
+        one.set_time(2 * HOUR_S)  # only then does the sweep look at them
         await one.start()
         await site.until("SELECT 1 FROM images")
         assert await outcome(site, two, SLOW, "key", "direct") == MADE

@@ -4,18 +4,20 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 CLOCK = "clock"
-"""The file in a worker's data folder that says by how many seconds its clock is wrong."""
+"""The file in a worker's data folder that says by how many seconds the clock of its machine is wrong."""
+TIME = "time"
+"""The file in a worker's data folder that says how many seconds went by without anybody waiting for them."""
 
 
-def wrong_by(folder: Path) -> timedelta:
-    """By how much the clock of a worker is wrong now."""
+def seconds(file: Path) -> timedelta:
+    """Return what such a file says now."""
     try:
-        return timedelta(seconds=float((folder / CLOCK).read_text()))
+        return timedelta(seconds=float(file.read_text()))
     except FileNotFoundError:
         return timedelta()
 
@@ -36,10 +38,14 @@ def serve(environment: Mapping[str, str], port: int, provider_url: str, log: str
 async def _serve(port: int, provider_url: str, ready: Connection) -> None:
     # Only now: a failpoint is read when it is imported.
     from limner.app import Address, Worker, prepare
-    from limner.service.clock import utc_now
+    from limner.service.clock import SharedClock, utc_now
     from limner.settings import Settings
     from limner.telemetry import logging_to_stderr
     from tests.purchase.billed import models_of
+
+    class MovedClock(SharedClock):
+        def __call__(self) -> datetime:
+            return super().__call__() + seconds(settings.data_dir / TIME)
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -47,7 +53,8 @@ async def _serve(port: int, provider_url: str, ready: Connection) -> None:
     with logging_to_stderr(settings.log_level):
         prepare(settings)
         models = models_of(provider_url) if provider_url else None
-        worker = Worker(settings, models, clock=lambda: utc_now() + wrong_by(settings.data_dir))
+        clock = MovedClock(lambda: utc_now() + seconds(settings.data_dir / CLOCK))
+        worker = Worker(settings, models, clock=clock)
         await worker.start([Address(settings.host, port)])
         ready.send("ready")
         await stop.wait()

@@ -342,7 +342,7 @@ async def test_unreadable_picture_is_unavailable(anime: RealEsrganModel, capfd: 
 
 
 async def test_hung_worker_is_given_up(start: Start) -> None:
-    process = start(tile=60, silence_s=0.5)
+    process = start(tile=60, silence_s=3.0)
     task = await begin(RealEsrganModel(ANIME, process), stored(drawing(1000, 1000)))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
