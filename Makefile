@@ -41,7 +41,7 @@ run: $(READY) ## Run the service until Ctrl-C, with a token and example calls
 	@$(BIN)/python tools/demo.py --stay
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 $(PYTEST_ARGS)
 
 test-diffusers: $(DIFFUSERS_READY) ## Run the tests that need PyTorch, in an environment of their own
 	@$(DIFFUSERS_VENV)/bin/python -m pytest tests/diffusers $(PYTEST_ARGS)

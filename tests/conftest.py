@@ -2,8 +2,10 @@
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.real_parts.gcs import fake_gcs, make_bucket
 from tests.real_parts.postgres import shared_postgres
@@ -14,6 +16,21 @@ BUCKET = "pictures"
 
 # A shell that runs us in the background has SIGINT ignored, and so would all that we start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Shares the work among processes file by file, since the tests of a file share what they started.
+
+    Those of ``purchase`` start everything for themselves, and take the longest.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file.startswith("tests/purchase/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tests.purchase.receiver import Receiver, running_receiver
 from tests.service import Service, running_service
 
 FIRST_DELAY_S = RETRY_DELAYS[0].total_seconds()
-WORKSPACES = ("plain", "cancelled", "retried", "redirected", "gone")
+WORKSPACES = ("plain", "secret", "cancelled", "retried", "redirected", "gone")
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +99,11 @@ def test_a_receiver_that_is_gone_is_left_alone(service: Service, receiver: Recei
 
 
 def test_the_log_holds_neither_secret_nor_address_nor_prompt(service: Service, receiver: Receiver) -> None:
-    begun(service, "plain", "a secret wish")
-    receiver.wait("plain", 2)
+    begun(service, "secret", "a secret wish")
+    receiver.wait("secret")
     log = "".join(service.log)
     assert receiver.secret not in log
-    assert receiver.url("plain") not in log
+    assert receiver.url("secret") not in log
     assert "secret wish" not in log
 
 
