@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 
 Clock: TypeAlias = Callable[[], datetime]
 
-_UNNOTICED: Final = timedelta(seconds=1)
-"""A look takes a while, so what it says is not exact: a smaller difference is none."""
+_UNNOTICED_S: Final = 1.0
+"""A smaller difference is none: the clock shall not jump with every look."""
 
 
 def utc_now() -> datetime:
@@ -34,13 +34,18 @@ class SharedClock:
         return self._machine() if self._seen is None else self._told(self._seen, self._monotonic())
 
     async def look(self, read: Callable[[], Awaitable[datetime | None]]) -> bool:
-        """Look at the clock of the database; tell whether it has one."""
+        """Look at the clock of the database; tell whether it has one.
+
+        What is seen was so at some moment of the look, taken for its middle. A difference that the other moments would
+        explain is none.
+        """
         begun_s = self._monotonic()
         seen = await read()
         if seen is None:
             return False
-        at_s = (begun_s + self._monotonic()) / 2
-        if self._seen is None or abs(seen - self._told(self._seen, at_s)) > _UNNOTICED:
+        half_s = (self._monotonic() - begun_s) / 2
+        at_s, unnoticed = begun_s + half_s, timedelta(seconds=half_s + _UNNOTICED_S)
+        if self._seen is None or abs(seen - self._told(self._seen, at_s)) > unnoticed:
             self._seen, self._seen_at_s = seen, at_s
         return True
 

@@ -67,7 +67,7 @@ async def test_a_slow_look_is_taken_for_the_middle_of_it(machine: Machine) -> No
     assert machine.clock() == machine.database
 
 
-async def test_a_difference_smaller_than_a_look_is_exact_does_not_move_it(machine: Machine) -> None:
+async def test_a_small_difference_does_not_move_it(machine: Machine) -> None:
     await machine.clock.look(machine.read)
     before = machine.clock()
     assert machine.database is not None
@@ -76,6 +76,16 @@ async def test_a_difference_smaller_than_a_look_is_exact_does_not_move_it(machin
     assert machine.clock() == before
     machine.database -= timedelta(seconds=0.9)
     await machine.clock.look(machine.read)
+    assert machine.clock() == machine.database
+
+
+async def test_a_look_that_is_answered_late_changes_nothing(machine: Machine) -> None:
+    async def read_late() -> datetime | None:
+        machine.wait(20)
+        return machine.database
+
+    await machine.clock.look(machine.read)
+    await machine.clock.look(read_late)
     assert machine.clock() == machine.database
 
 
