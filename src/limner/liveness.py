@@ -42,10 +42,13 @@ class WorkerLocks:
         nameless.rename(self._folder / worker_id)
 
     def release(self, worker_id: str) -> None:
-        """Tell that the worker has ended."""
+        """Tell that the worker has ended. Harmless when it never began."""
+        if self._held < 0:
+            return
         with suppress(FileNotFoundError):
             (self._folder / worker_id).unlink()
         os.close(self._held)
+        self._held = -1
 
     def tell(self, worker_id: str, message: bytes) -> None:
         """Let others read a message of this worker instead of its last one; after its end nothing happens. Blocks.

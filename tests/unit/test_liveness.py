@@ -29,6 +29,15 @@ def holder(folder: Path, worker_id: str) -> "subprocess.Popen[str]":
     return process
 
 
+def test_a_worker_that_never_began_or_has_ended_may_end(tmp_path: Path) -> None:
+    worker_id, locks = new_id(), WorkerLocks(tmp_path / "workers")
+    locks.release(worker_id)
+    locks.hold(worker_id)
+    locks.release(worker_id)
+    locks.release(worker_id)
+    assert locks.living() == {}
+
+
 def test_a_killed_worker_is_dead_once_and_a_living_one_is_not(tmp_path: Path) -> None:
     mine, theirs = new_id(), new_id()
     locks = WorkerLocks(tmp_path / "workers")

@@ -40,7 +40,10 @@ def queries(connection: Connection) -> list[tuple[str, object]]:
 
 
 def plan(connection: Connection, query: tuple[str, object]) -> str:
-    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query[0]}", query[1])  # type: ignore[arg-type]
+    statement, parameters = query
+    if isinstance(parameters, list):  # of a statement for many rows
+        parameters = parameters[0]
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
     return "; ".join(row[-1] for row in rows)
 
 
