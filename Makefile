@@ -55,7 +55,7 @@ $(DIFFUSERS_READY): $(LOCK) $(DIFFUSERS_LOCK) pyproject.toml
 	@touch $@
 
 crash: $(READY) ## Kill the service at 200 random times under load, and try all orders of events
-	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest tests/purchase
+	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 tests/purchase
 
 check: lint types imports proto-lint test ## Run all linters and the tests
 

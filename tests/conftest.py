@@ -1,7 +1,7 @@
 """One service for most tests over the wire, started once; each test has a workspace of its own in it."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from tests.service import Service, running_service
 from tests.tenant import Tenant, tenant_of
 
 BUCKET = "pictures"
+TOLD = "told"
 
 # A shell that runs us in the background has SIGINT ignored, and so would all that we start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,6 +32,24 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # it has no typ
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
     return FilesTogether(config, log)
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say something that is worth reading even when the test passes: the run's last lines show it."""
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        record_property(TOLD, text)
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in reports:
+        if told := [str(text) for name, text in report.user_properties if name == TOLD]:
+            terminalreporter.write_line(f"{report.nodeid}: {', '.join(told)}")
 
 
 @pytest.fixture(scope="session")

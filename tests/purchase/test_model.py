@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -50,10 +50,9 @@ def no_log() -> Iterator[None]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SCOPES)
-def test_no_order_of_events_breaks_a_promise(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_order_of_events_breaks_a_promise(name: str, tell: Callable[[str], None]) -> None:
     explored = explore(SCOPES[name])
-    with capsys.disabled():
-        print(f" {explored.states} states, {explored.schedules} schedules ", end="")
+    tell(f"{explored.states} states, {explored.schedules} schedules")
     assert explored.broken is None, explored.broken
 
 

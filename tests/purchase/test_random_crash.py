@@ -5,6 +5,7 @@ import itertools
 import os
 import random
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,11 +106,10 @@ async def settled(site: Site) -> None:
 
 
 @pytest.mark.timeout(60 + 5 * KILLS)
-async def test_kills_at_random_times(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_kills_at_random_times(site: Site, tell: Callable[[str], None]) -> None:
     """One worker on SQLite, two on PostgreSQL."""
     seed = int(os.environ.get("LIMNER_CRASH_SEED", secrets.randbelow(1_000_000)))
-    with capsys.disabled():
-        print(f" LIMNER_CRASH_SEED={seed} kills={KILLS}", end=" ", flush=True)
+    tell(f"LIMNER_CRASH_SEED={seed} kills={KILLS}")
     chance = random.Random(seed)
     replicas = [site.add_replica() for _ in range(2 if site.settings else 1)]
     load = Load(site, replicas, chance)
@@ -127,16 +127,14 @@ async def test_kills_at_random_times(site: Site, capsys: pytest.CaptureFixture[s
         books = await site.audited()
     assert load.made > KILLS, "there was no load"
     assert load.begun <= books.generations.keys(), "begun and lost"
-    with capsys.disabled():
-        print(f"{dict(books.states())}", end=" ", flush=True)
+    tell(str(dict(books.states())))
 
 
 @pytest.mark.timeout(120 + 10 * KILLS)
-async def test_hangs_at_random_times(hosted: Site, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_hangs_at_random_times(hosted: Site, tell: Callable[[str], None]) -> None:
     """Two machines: one hangs for a while, its leases lapse, the other one takes over, and then both go on."""
     seed = int(os.environ.get("LIMNER_CRASH_SEED", secrets.randbelow(1_000_000)))
-    with capsys.disabled():
-        print(f" LIMNER_CRASH_SEED={seed} hangs={KILLS // 2}", end=" ", flush=True)
+    tell(f"LIMNER_CRASH_SEED={seed} hangs={KILLS // 2}")
     chance = random.Random(seed)
     replicas = [hosted.add_replica("one"), hosted.add_replica("two")]
     load = Load(hosted, replicas, chance)
@@ -154,5 +152,4 @@ async def test_hangs_at_random_times(hosted: Site, capsys: pytest.CaptureFixture
         hosted.execute(_LAPSE)  # what a worker was told that it has lost, and the other one did not finish
         await settled(hosted)
         books = await hosted.audited()
-    with capsys.disabled():
-        print(f"{dict(books.states())}", end=" ", flush=True)
+    tell(str(dict(books.states())))
