@@ -26,7 +26,9 @@ from benchmarks import load
 from benchmarks.report import Figure, Section
 from benchmarks.service import HOST, WORKSPACE, Running, ready_service, running
 from limner.domain.limits import MAX_UPLOAD_BYTES, MIB
-from limner.gateway.config import FILTERS, GatewayOptions, extension, gateway_config, socket_address
+from limner.gateway.config import gateway_config
+from limner.gateway.notation import FILTERS, extension, socket_address
+from limner.gateway.options import GatewayOptions
 from limner.gateway.process import envoy_binary
 from tests.real_parts.ports import held_port
 

@@ -15,7 +15,7 @@ from limner.app import Address, Worker, prepare, worker_locks
 from limner.auth.local_key import LocalKeyError
 from limner.catalogue import CatalogueError
 from limner.domain.errors import LimnerError
-from limner.gateway.config import GatewayOptions
+from limner.gateway.options import GatewayOptions
 from limner.gateway.process import Gateway, GatewayError
 from limner.reservations import PortReservations
 from limner.settings import Settings, variable

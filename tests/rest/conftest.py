@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from limner.gateway.config import GatewayOptions
+from limner.gateway.options import GatewayOptions
 from limner.gateway.process import Gateway
 from tests.rest.stand_in import StandIn, serve
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from limner.domain.limits import MIB
-from limner.gateway.config import GatewayOptions
+from limner.gateway.options import GatewayOptions
 from tests.rest.conftest import Background
 from tests.rest.errors import detail, error_of
 from tests.rest.stand_in import StandIn

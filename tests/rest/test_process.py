@@ -15,13 +15,14 @@ import httpx
 import psutil
 import pytest
 
-from limner.gateway.config import GatewayOptions, gateway_config
+from limner.gateway.config import gateway_config
+from limner.gateway.options import GatewayOptions
 from limner.gateway.process import Gateway, GatewayError, envoy_binary
 from tests.rest.stand_in import StandIn, serve
 
 SERVICE = """
 import asyncio, sys
-from limner.gateway.config import GatewayOptions
+from limner.gateway.options import GatewayOptions
 from limner.gateway.process import Gateway
 
 async def main():

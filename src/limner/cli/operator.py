@@ -113,7 +113,8 @@ def gateway() -> None:
 def config(data_dir: Path | None) -> None:
     """Print an Envoy configuration that puts REST in front of the service."""
     settings = _settings(data_dir=data_dir)
-    from limner.gateway.config import GatewayOptions, gateway_config
+    from limner.gateway.config import gateway_config
+    from limner.gateway.options import GatewayOptions
 
     options = GatewayOptions(
         host=settings.host,

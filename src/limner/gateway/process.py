@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from limner.gateway.config import GatewayOptions, gateway_config
+from limner.gateway.config import gateway_config
+from limner.gateway.options import GatewayOptions
 
 logger = logging.getLogger(__name__)
 envoy_logger = logging.getLogger("limner.gateway.envoy")

@@ -1,11 +1,10 @@
 """How Envoy's own answers look: the service's JSON errors to REST clients, untouched to gRPC clients."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from limner.domain.limits import MIB
-
-Json = dict[str, Any]
+from limner.gateway.notation import Json
 
 DOMAIN: Final = "imageservice"
 RETRY_AFTER_S: Final = 1
