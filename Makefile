@@ -7,17 +7,26 @@ READY := $(VENV)/.ready
 PIP := --quiet --disable-pip-version-check --no-input
 LOCK := requirements.lock
 
+# What the image holds: the lock without what is for development alone.
+RUNTIME_EXTRAS := --extra postgres --extra upscale
+RUNTIME_LOCK := requirements-runtime.lock
+
 # PyTorch has a build for each kind of device and is not in a lock: pip takes the one that fits this machine.
 TORCH := torch==2.13.0
 DIFFUSERS_VENV := .venv-diffusers
 DIFFUSERS_READY := $(DIFFUSERS_VENV)/.ready
 DIFFUSERS_LOCK := requirements-diffusers.lock
 
+# What looks at what is shipped, apart from what is shipped.
+SUPPLY_VENV := .venv-supply
+SUPPLY_READY := $(SUPPLY_VENV)/.ready
+SUPPLY_LOCK := requirements-supply.lock
+
 # The commit whose contract must not be broken.
 AGAINST ?= HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-diffusers check lint types imports proto proto-lint bench lock clean
+.PHONY: help image sbom licences audit setup demo run test test-diffusers check lint types imports proto proto-lint bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -81,11 +90,35 @@ proto-lint: $(READY) ## Check the contract: its style, and that it breaks no cli
 bench: $(READY) ## Measure, side by side in one run
 	@$(BIN)/python -m benchmarks
 
+image: ## Build the image with Docker
+	docker build --file deploy/Dockerfile --tag limner:local .
+
+$(SUPPLY_READY): $(SUPPLY_LOCK)
+	$(PYTHON) -m venv $(SUPPLY_VENV)
+	$(SUPPLY_VENV)/bin/python -m pip install $(PIP) --no-deps --require-hashes --requirement $(SUPPLY_LOCK)
+	@touch $@
+
+sbom: $(SUPPLY_READY) ## Write what the image holds as a CycloneDX document, to out/sbom.json
+	@mkdir -p out
+	@$(SUPPLY_VENV)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file out/sbom.json $(RUNTIME_LOCK)
+	@echo "out/sbom.json"
+
+licences: $(READY) $(SUPPLY_READY) ## List the licences of what the image holds, to out/licences.md
+	@mkdir -p out
+	@$(SUPPLY_VENV)/bin/python tools/licences.py $(RUNTIME_LOCK) $(BIN)/python > out/licences.md
+	@echo "out/licences.md"
+
+audit: $(SUPPLY_READY) ## Look up known vulnerabilities of what the image holds
+	@$(SUPPLY_VENV)/bin/python tools/audit.py $(RUNTIME_LOCK)
+
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 lock: ## Write the lock files anew
-	$(UV_LOCK) --extra postgres --extra upscale --group dev --output-file $(LOCK) pyproject.toml
+	$(UV_LOCK) $(RUNTIME_EXTRAS) --group dev --output-file $(LOCK) pyproject.toml
+	$(UV_LOCK) $(RUNTIME_EXTRAS) --group image --constraint $(LOCK) --output-file $(RUNTIME_LOCK) pyproject.toml
 	$(UV_LOCK) --extra diffusers --constraint $(LOCK) --output-file $(DIFFUSERS_LOCK) pyproject.toml
+	$(UV_LOCK) --group supply --output-file $(SUPPLY_LOCK)
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(DIFFUSERS_VENV) .bench out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIFFUSERS_VENV) $(SUPPLY_VENV) .bench out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

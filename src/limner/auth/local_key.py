@@ -90,6 +90,11 @@ class LocalKey:
         }
         return jwt.encode(claims, self._private_key, _ALGORITHM, headers={"kid": self._kid})
 
+    def public_keys(self) -> str:
+        """Return the key set (RFC 7517) with which others check the tokens, as JSON."""
+        jwk = jwt.algorithms.ECAlgorithm.to_jwk(self._private_key.public_key(), as_dict=True)
+        return json.dumps({"keys": [{**jwk, "kid": self._kid, "alg": _ALGORITHM, "use": "sig"}]})
+
     async def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
         """As ``KeySource.find``."""
         return self._keys.find(kid, algorithm)

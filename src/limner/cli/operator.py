@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from limner.auth.local_key import LocalKey
     from limner.settings import Settings
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -73,10 +74,29 @@ def token(data_dir: Path | None, user: str, workspaces: Sequence[str], admin: bo
     """
     if not workspaces and not admin:
         raise click.UsageError("Missing option '--workspace'.")
+    from limner.service.caller import Role
+
+    with _local_key(data_dir) as key:
+        click.echo(key.issue(user, dict.fromkeys(workspaces, Role.MEMBER), admin=admin, ttl=ttl))
+
+
+@click.command()
+@_data_dir
+def jwks(data_dir: Path | None) -> None:
+    """Print the local key's public half as a key set.
+
+    For a service on another machine, or in a container, that is to accept its tokens: LIMNER_AUTH_JWKS.
+    """
+    with _local_key(data_dir) as key:
+        click.echo(key.public_keys())
+
+
+@contextmanager
+def _local_key(data_dir: Path | None) -> "Iterator[LocalKey]":
+    """Give the local key, made when it is missing."""
     settings = _settings(data_dir=data_dir)
     from limner.auth.claims import ClaimNames
     from limner.auth.local_key import LocalKey, LocalKeyError
-    from limner.service.caller import Role
 
     with _told(LocalKeyError, OSError, ValueError):
         names = ClaimNames(
@@ -84,10 +104,9 @@ def token(data_dir: Path | None, user: str, workspaces: Sequence[str], admin: bo
             workspaces=settings.auth_workspaces_claim,
             admin=settings.auth_admin_claim,
         )
-        key = LocalKey.of_directory(
+        yield LocalKey.of_directory(
             settings.data_dir, claim_names=names, issuer=settings.auth_issuer, audience=settings.auth_audience
         )
-        click.echo(key.issue(user, dict.fromkeys(workspaces, Role.MEMBER), admin=admin, ttl=ttl))
 
 
 @click.command()

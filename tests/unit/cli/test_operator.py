@@ -37,6 +37,15 @@ def test_token_prints_a_token_and_nothing_else(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
+def test_the_printed_key_set_checks_the_tokens_and_holds_nothing_secret(tmp_path: Path) -> None:
+    token = limner("token", "--data-dir", str(tmp_path), "--user", "ada", "--workspace", "a").stdout.strip()
+    (key,) = jwt.PyJWKSet.from_json(limner("jwks", "--data-dir", str(tmp_path)).stdout).keys
+
+    assert jwt.decode(token, key)["sub"] == "ada"
+    assert key.key_id == jwt.get_unverified_header(token)["kid"]
+    assert "d" not in key._jwk_data
+
+
 def test_token_of_an_admin_needs_no_workspace(tmp_path: Path) -> None:
     result = limner("token", "--data-dir", str(tmp_path), "--user", "root", "--admin", "--ttl", "7d")
 
