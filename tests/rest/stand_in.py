@@ -21,7 +21,7 @@ from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
 from imageservice.v1.image_service_pb2_grpc import ImageServiceServicer
 
 from limner.domain.errors import InvalidFieldError
-from limner.domain.limits import MAX_MESSAGE_BYTES, MIB
+from limner.domain.limits import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MIB
 from limner.rpc.status import DETAILS_KEY, status_of
 from limner.rpc.violations import found_by_gateway
 
@@ -173,7 +173,12 @@ def usual_details() -> list[any_pb2.Any]:
 async def serve() -> tuple[grpc.aio.Server, StandIn, str]:
     """Start the stand-in on a free port; return it with its address."""
     server = grpc.aio.server(
-        options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", 64 * MIB)]
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", 64 * MIB),
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ]
     )
     stand_in = StandIn()
     image_service_pb2_grpc.add_ImageServiceServicer_to_server(stand_in, server)

@@ -11,10 +11,9 @@ import jwt
 from limner.auth.claims import ClaimNames, caller_of
 from limner.auth.keys import ALGORITHMS, KeySource, KeysUnavailableError, VerificationKey
 from limner.domain.errors import CredentialsInvalidError, ProviderUnavailableError
-from limner.domain.limits import KIB
+from limner.domain.limits import KIB, MAX_TOKEN_CHARS
 from limner.service.caller import Caller
 
-MAX_TOKEN_CHARS: Final = 16 * KIB
 _MAX_REMEMBERED_CHARS: Final = 8 * KIB
 """Longer tokens are checked each time, so that what is remembered stays small."""
 

@@ -13,6 +13,18 @@ MAX_SEED: Final = 2**32 - 1
 MAX_IDENTIFIER_CHARS: Final = 128
 """Longest workspace id, user id or model id that is looked at."""
 
+MAX_TOKEN_CHARS: Final = 16 * KIB
+"""Longest access token. One that is accepted once is accepted always, so all that carries it takes more."""
+
+MAX_PATH_BYTES: Final = 8 * KIB
+"""Longest path of a REST request, its query included."""
+
+MAX_HEADERS_BYTES: Final = 32 * KIB
+"""Largest headers of a REST request together, names and values, token and path included."""
+
+MAX_METADATA_BYTES: Final = 48 * KIB
+"""Largest metadata of a gRPC call: what the gateway lets through, what it adds, and 32 bytes for each name."""
+
 MAX_UPLOAD_BYTES: Final = 20 * MIB
 MAX_STORED_BYTES: Final = 64 * MIB
 """Largest picture that a model may hand over; also the bound of any whole-picture read."""

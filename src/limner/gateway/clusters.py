@@ -9,6 +9,8 @@ from limner.gateway.options import GatewayOptions
 WORKERS: Final = "workers"
 MAX_CONNECTIONS: Final = 10_000
 CONNECT_TIMEOUT_S: Final = 2
+HEALTH_INTERVAL_S: Final = 1
+HEALTH_TIMEOUT_S: Final = 3
 
 
 def clusters(options: GatewayOptions) -> list[Json]:
@@ -30,15 +32,21 @@ def workers(options: GatewayOptions) -> Json:
                     "max_connections": MAX_CONNECTIONS,
                     "max_pending_requests": options.max_calls_in_flight,
                     "max_requests": options.max_calls_in_flight,
+                    # Else three at a time, and calls are refused as if too much were in flight when a worker restarts.
+                    "max_retries": options.max_calls_in_flight,
                 }
             ]
         },
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}},
+                # No table of headers that all callers share: one caller's could make another's call fail.
+                "explicit_http_config": {"http2_protocol_options": {"hpack_table_size": 0}},
             }
         },
+        "health_checks": [health_check()],
+        # Where all of them seem to be down they are asked all the same.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "load_assignment": {
             "cluster_name": WORKERS,
             "endpoints": [
@@ -49,4 +57,21 @@ def workers(options: GatewayOptions) -> Json:
                 }
             ],
         },
+    }
+
+
+def health_check() -> Json:
+    """Return how it is seen that a worker hangs, drains or is gone: calls go to the others then.
+
+    What it has begun is left to it: a purchase can't be asked for again elsewhere.
+    """
+    every = duration(HEALTH_INTERVAL_S)
+    return {
+        "timeout": duration(HEALTH_TIMEOUT_S),
+        "interval": every,
+        "no_traffic_interval": every,
+        "no_traffic_healthy_interval": every,
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 1,
+        "grpc_health_check": {},
     }

@@ -5,17 +5,23 @@ client is ``{"code", "message", "details"}`` in JSON, as the service's own are.
 """
 
 import base64
-from importlib import resources
 from typing import Final
 
+from limner.domain.limits import KIB, MIB
 from limner.gateway.clusters import MAX_CONNECTIONS, clusters
-from limner.gateway.descriptors import SERVICE, descriptor_set, rest_rules
+from limner.gateway.descriptors import SERVICE, descriptor_set
+from limner.gateway.filter import lua_filter
 from limner.gateway.notation import EXTENSIONS, FILTERS, Json, duration, extension, socket_address
 from limner.gateway.options import GatewayOptions
 from limner.gateway.replies import local_replies
 from limner.gateway.routes import MAX_JSON_BYTES, virtual_host
 
 HEADERS_TIMEOUT_S: Final = 10
+ENVOY_HEADERS_KB: Final = 96
+"""Above what ``rest.lua`` allows, since Envoy answers nothing in JSON to what is too large for itself in HTTP/2."""
+
+MAX_STREAMS: Final = 1000
+"""Calls at a time on one HTTP/2 connection."""
 
 
 def gateway_config(options: GatewayOptions) -> Json:
@@ -49,6 +55,12 @@ def connections(options: GatewayOptions) -> Json:
         "stream_idle_timeout": silence,
         "request_timeout": silence,
         "request_headers_timeout": duration(HEADERS_TIMEOUT_S),
+        "max_request_headers_kb": ENVOY_HEADERS_KB,
+        "http2_protocol_options": {
+            "max_concurrent_streams": MAX_STREAMS,
+            "initial_stream_window_size": 64 * KIB,
+            "initial_connection_window_size": MIB,
+        },
         "normalize_path": True,
         "merge_slashes": True,
         "use_remote_address": True,
@@ -68,9 +80,8 @@ def connections(options: GatewayOptions) -> Json:
 
 def http_filters(options: GatewayOptions) -> list[Json]:
     """Return the filters in the order in which a request meets them; an answer meets them in reverse."""
-    cors = [extension("cors", {"@type": f"{FILTERS}.http.cors.v3.Cors"})] if options.cors_origins else []
     return [
-        *cors,
+        *(cors_filters() if options.cors_origins else []),
         extension("lua", lua_filter()),
         extension("grpc_web", {"@type": f"{FILTERS}.http.grpc_web.v3.GrpcWeb"}),
         extension("transcoder", transcoder(options)),
@@ -78,13 +89,14 @@ def http_filters(options: GatewayOptions) -> list[Json]:
     ]
 
 
-def lua_filter() -> Json:
-    """Return the filter that checks REST requests and tidies their answers."""
-    source = resources.files(__package__).joinpath("rest.lua").read_text(encoding="utf-8")
-    return {
-        "@type": f"{FILTERS}.http.lua.v3.Lua",
-        "default_source_code": {"inline_string": rest_rules() + source},
+def cors_filters() -> list[Json]:
+    """Return what lets pages of some origins call, and tells caches that the answer depends on the origin."""
+    vary = {"append": {"header": {"key": "vary", "value": "origin"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}}
+    mutation = {
+        "@type": f"{FILTERS}.http.header_mutation.v3.HeaderMutation",
+        "mutations": {"response_mutations": [vary]},
     }
+    return [extension("vary", mutation), extension("cors", {"@type": f"{FILTERS}.http.cors.v3.Cors"})]
 
 
 def transcoder(options: GatewayOptions) -> Json:

@@ -44,7 +44,7 @@ def collect(file: FileDescriptor, files: dict[str, FileDescriptor]) -> None:
 
 
 def rest_rules() -> str:
-    """Return the Lua source of ``CALLS`` and ``MESSAGES``, by which ``rest.lua`` checks requests."""
+    """Return the Lua source of ``CALLS`` and ``MESSAGES``, by which ``rest.lua`` and ``json.lua`` check requests."""
     messages: dict[str, Rules] = {}
     calls = [call for method in SERVICE.methods for call in calls_of(method, messages)]
     return f"local CALLS = {lua(calls)}\nlocal MESSAGES = {lua(messages)}\n"
@@ -65,6 +65,8 @@ def call_rules(request: Descriptor, binding: http_pb2.HttpRule, messages: dict[s
     rules: Rules = {"method": verb.upper(), "path": path_pattern(path), "query": fields if not binding.body else {}}
     if binding.body == "*":
         rules["body"] = fields
+    elif binding.body:
+        rules["picture"] = True
     return rules
 
 

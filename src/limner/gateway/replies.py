@@ -6,6 +6,7 @@ from typing import Final
 from limner.domain.limits import MIB
 from limner.gateway.notation import Json
 
+GRPC_TYPES: Final = r"application/grpc(-web(-text)?)?(\+[^;]*)?( *;.*)?"
 DOMAIN: Final = "imageservice"
 RETRY_AFTER_S: Final = 1
 TYPE: Final = "type.googleapis.com/google.rpc"
@@ -18,14 +19,16 @@ def local_replies(max_body_bytes: int) -> Json:
     too_large = f"The body is too large: a picture may have {max_body_bytes // MIB} MiB, any other body 1 MiB."
     return {
         "mappers": [
-            to_grpc_clients(),
-            overloaded(),
             invalid_fields(),
+            to_grpc_clients(),
+            unreachable(),
+            overloaded(),
             reply(404, NOT_FOUND, "No call answers %REQ(:METHOD)% %PATH(NQ:ORIG_OR_PATH)%."),
             reply(408, DEADLINE_EXCEEDED, "The request did not arrive in time."),
             reply(413, INVALID_ARGUMENT, too_large, invalid("body", too_large)),
             reply(431, INVALID_ARGUMENT, "The headers are too large.", invalid("headers", "are too large")),
-            reply(503, UNAVAILABLE, "The service is not available now.", [error_info("SERVICE_UNAVAILABLE")]),
+            unavailable(),
+            transfer_encoding(),
             reply(504, DEADLINE_EXCEEDED, "The call took too long."),
             internal(),
             reply(400, INVALID_ARGUMENT, "%LOCAL_REPLY_BODY%", invalid("body", "%LOCAL_REPLY_BODY%"), op="GE"),
@@ -35,11 +38,30 @@ def local_replies(max_body_bytes: int) -> Json:
 
 def to_grpc_clients() -> Json:
     """Leave answers to gRPC and grpc-web clients as they are: Envoy sends them as a gRPC status."""
-    content_type = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    content_type = {"name": "content-type", "string_match": {"safe_regex": {"regex": GRPC_TYPES}}}
     transcoded = {"name": "x-envoy-original-path", "present_match": True, "invert_match": True}
     return {
         "filter": all_of({"header_filter": {"header": content_type}}, {"header_filter": {"header": transcoded}}),
         "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
+    }
+
+
+def unreachable() -> Json:
+    """Answer a call that no worker took, also where there were too many such to try them all again."""
+    filters = {"response_flag_filter": {"flags": ["UF", "UC", "UH"]}}
+    return unavailable() | {"filter": filters, "status_code": 503}
+
+
+def unavailable() -> Json:
+    """Answer a call when the service is down."""
+    return reply(503, UNAVAILABLE, "The service is not available now.", [error_info("SERVICE_UNAVAILABLE")])
+
+
+def transfer_encoding() -> Json:
+    """Answer a transfer encoding that is not known, for which Envoy has a status of the server's faults."""
+    problem = "must be chunked or absent"
+    return reply(501, INVALID_ARGUMENT, f"transfer-encoding: {problem}", invalid("transfer-encoding", problem)) | {
+        "status_code": 400
     }
 
 

@@ -59,10 +59,10 @@ def cors_policy(origins: Sequence[str]) -> Json:
     return {
         "@type": f"{FILTERS}.http.cors.v3.CorsPolicy",
         "allow_origin_string_match": [anybody if origin == "*" else {"exact": origin} for origin in origins],
-        "allow_methods": "GET, POST, DELETE, OPTIONS",
+        "allow_methods": "GET, HEAD, POST, DELETE, OPTIONS",
         "allow_headers": "authorization, content-type, idempotency-key, prefer, x-request-id, "
-        "x-grpc-web, grpc-timeout, x-user-agent",
-        "expose_headers": "x-request-id, etag, retry-after, content-length, "
-        "grpc-status, grpc-message, grpc-status-details-bin",
+        "if-none-match, range, traceparent, tracestate, x-grpc-web, grpc-timeout, x-user-agent",
+        "expose_headers": "x-request-id, etag, retry-after, content-length, content-range, accept-ranges, "
+        "content-disposition, grpc-status, grpc-message, grpc-status-details-bin",
         "max_age": "86400",
     }

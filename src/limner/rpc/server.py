@@ -23,6 +23,9 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", limits.MAX_MESSAGE_BYTES),
     # A page of 200 images with the longest prompts is larger than any upload.
     ("grpc.max_send_message_length", limits.MAX_STORED_BYTES),
+    # Between two limits that differ gRPC refuses at random.
+    ("grpc.max_metadata_size", limits.MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", limits.MAX_METADATA_BYTES),
     ("grpc.so_reuseport", 1),
     # Else gRPC receives up to 16 MiB ahead of a handler that is not there yet: see ``UploadGate``.
     ("grpc.http2.bdp_probe", 0),

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import strategies as st
 
 from limner.auth.keys import KeySet, KeysUnavailableError, VerificationKey
-from limner.auth.verifier import MAX_TOKEN_CHARS, JwtVerifier
+from limner.auth.verifier import JwtVerifier
 from limner.domain.errors import CredentialsInvalidError, ProviderUnavailableError
+from limner.domain.limits import MAX_TOKEN_CHARS
 from limner.service.caller import Caller, Role
 from limner.service.ports import TokenVerifier
 from tests.unit.auth.issuer import Clock, FixedKeys, Json, SigningKey, encode_part, jwks, signing_key
