@@ -1,4 +1,4 @@
-"""Rebuilds ``src/limner/models/sketching/icons.zip`` from npm packages. Needs npm and the project's environment.
+"""Rebuilds ``src/sketch/icons.zip`` from npm packages. Needs npm and the project's environment.
 
     npm install --prefix build/npm @iconify-json/noto@1.2.9 emojibase-data@17.0.0 emojilib@4.0.3
     .venv/bin/python tools/build_icons.py build/npm/node_modules
@@ -19,9 +19,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from limner.models.sketching.raster import Raster, document
+from sketch.raster import Raster, document
 
-TARGET = Path(__file__).parent.parent / "src/limner/models/sketching/icons.zip"
+TARGET = Path(__file__).parent.parent / "src/sketch/icons.zip"
 BOX = 128
 UNWANTED_SUBGROUPS = re.compile(
     r"family|person-gesture|person-symbol|hand|body-parts|face-(neutral|unwell|concerned|negative|affection)|mail|office"

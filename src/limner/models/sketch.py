@@ -1,9 +1,10 @@
 """``sketch``: illustrations drawn from icons on this machine, without a neural network, weights or a network."""
 
 import asyncio
-import threading
+import math
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from limner.domain import limits
 from limner.domain.errors import OverloadedError, ProviderUnavailableError
@@ -12,11 +13,19 @@ from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Gener
 from limner.service.executor import BoundedExecutor
 from limner.service.ports import Job, MadePicture, Order, PictureInfo
 
-if TYPE_CHECKING:
-    from limner.models.sketching.pictures import Made, Painter
-
 SEEDS: Final = limits.MAX_SEED + 1
 MAX_INPUT_IMAGES: Final = 4
+
+_PIXELS: Final = 1024 * 1024
+_STEP: Final = 2
+"""Edges are a ratio's numbers times a multiple of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    data: bytes
+    info: PictureInfo
+    description: str
 
 
 def sketch_capabilities(model_id: str = "sketch") -> ModelCapabilities:
@@ -48,8 +57,6 @@ class SketchModel:
         self._places = asyncio.Semaphore(threads + 1)
         # Pictures whose order was cancelled end in their threads; those that follow wait here meanwhile.
         self._executor = BoundedExecutor("sketch", threads=threads, queue=self._free_orders)
-        self._painter: Painter | None = None
-        self._opening = threading.Lock()
 
     @property
     def capabilities(self) -> ModelCapabilities:
@@ -76,8 +83,6 @@ class SketchModel:
 
     async def _make_all(self, order: Order, job: Job) -> None:
         job.progress(0.0)
-        async with self._places:
-            job.describe(await self._executor.run(self._tell, order))
         indexes = range(order.task.num_images)
         making = [asyncio.create_task(self._make(index, order, job)) for index in indexes]
         try:
@@ -93,34 +98,38 @@ class SketchModel:
         async with self._places:
             inputs = [await each.read() for each in order.inputs]
             seed = (order.seed + index) % SEEDS
-            made = await self._executor.run(self._draw, order, inputs, seed)
-            info = PictureInfo(format=order.task.output_format, width=made.width, height=made.height)
-            await job.made(MadePicture(index=index, data=made.data, seed=seed, info=info))
+            made = await self._executor.run(_draw, order, inputs, seed)
+            if index == 0:
+                job.describe(made.description)
+            await job.made(MadePicture(index=index, data=made.data, seed=seed, info=made.info))
 
-    # What follows runs in a thread.
 
-    def _draw(self, order: Order, inputs: list[bytes], seed: int) -> "Made":
-        painter, task = self._ready_painter(), order.task
-        if isinstance(task, GenerateTask):
-            return painter.generate(task.prompt, task.aspect_ratio, task.output_format, seed)
-        if isinstance(task, EditTask):
-            try:
-                return painter.edit(task.prompt, inputs, task.aspect_ratio, task.output_format, seed)
-            except OSError as error:
-                raise ProviderUnavailableError("An input picture could not be read.") from error
+def canvas_size(aspect_ratio: str) -> tuple[int, int]:
+    """Return width and height in pixels: exactly this ratio, about one megapixel."""
+    wide, high = ASPECT_RATIOS[aspect_ratio]
+    factor = round(math.sqrt(_PIXELS / (wide * high)) / _STEP) * _STEP
+    return wide * factor, high * factor
+
+
+# What follows runs in a thread.
+
+
+def _draw(order: Order, inputs: list[bytes], seed: int) -> _Made:
+    # Icons, Pillow and ThorVG are loaded for the first picture, not at the start of the service.
+    import sketch
+    from limner.models.sketch_pictures import decoded, encoded
+
+    task = order.task
+    if isinstance(task, GenerateTask):
+        painted = sketch.paint(task.prompt, canvas_size(task.aspect_ratio), seed)
+    elif isinstance(task, EditTask):
+        try:
+            pictures = [decoded(data) for data in inputs]
+        except OSError as error:
+            raise ProviderUnavailableError("An input picture could not be read.") from error
+        painted = sketch.edit(task.prompt, pictures, ASPECT_RATIOS.get(task.aspect_ratio), seed)
+    else:
         raise TypeError(f"sketch can not {task.operation}")
-
-    def _tell(self, order: Order) -> str:
-        painter = self._ready_painter()
-        if isinstance(order.task, EditTask):
-            return painter.tell_edit(order.task.prompt, len(order.inputs), order.seed)
-        return painter.tell_generation(order.task.prompt)
-
-    def _ready_painter(self) -> "Painter":
-        with self._opening:
-            if self._painter is None:
-                # Icons, Pillow and ThorVG are loaded for the first picture, not at the start of the service.
-                from limner.models.sketching.pictures import Painter
-
-                self._painter = Painter()
-            return self._painter
+    picture = painted.picture
+    info = PictureInfo(format=task.output_format, width=picture.width, height=picture.height)
+    return _Made(encoded(picture, task.output_format), info, painted.description)

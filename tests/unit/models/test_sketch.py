@@ -113,12 +113,10 @@ async def test_fresh_processes_make_the_same_bytes(model: SketchModel) -> None:
     """Neither hashes of strings nor what was drawn before may matter."""
     program = (
         "import sys, hashlib;"
-        "from limner.domain.image import OutputFormat;"
-        "from limner.models.sketching.pictures import Painter;"
-        "painter = Painter();"
-        "made = painter.generate('three cats and a red car in the rain', '4:3', OutputFormat.PNG, 5).data;"
-        "edit = painter.edit('add a dog and make it vintage', [made], 'auto', OutputFormat.WEBP, 5).data;"
-        "print(hashlib.sha256(made + edit).hexdigest())"
+        "import sketch;"
+        "made = sketch.paint('three cats and a red car in the rain', (1184, 888), 5).picture;"
+        "edit = sketch.edit('add a dog and make it vintage', [made], None, 5).picture;"
+        "print(hashlib.sha256(made.tobytes() + edit.tobytes()).hexdigest())"
     )
     digests = set()
     for hash_seed in ("1", "2"):

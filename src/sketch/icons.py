@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Final
 
-from limner.models.sketching.vocabulary import ALIASES, UNDRAWABLE
+from sketch.vocabulary import ALIASES, UNDRAWABLE
 
 BOX: Final = 128
 """Every icon is drawn in a square of this many units."""
@@ -55,7 +55,7 @@ class IconLibrary:
     """All icons. It holds them packed (2.2 MB); a drawing is unpacked when it is asked for."""
 
     def __init__(self) -> None:
-        archive = resources.files("limner.models.sketching").joinpath("icons.zip").read_bytes()
+        archive = resources.files("sketch").joinpath("icons.zip").read_bytes()
         self._archive = zipfile.ZipFile(io.BytesIO(archive))
         self._lock = threading.Lock()
         index = json.loads(self._archive.read("index.json"))

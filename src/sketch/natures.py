@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, TypeAlias
 
-from limner.models.sketching.icons import Icon
+from sketch.icons import Icon
 
 Element: TypeAlias = Literal["ground", "water", "sky"]
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from limner.models.sketching import vocabulary
-from limner.models.sketching.colours import mix
-from limner.models.sketching.icons import Icon, IconLibrary, is_plural
+from sketch import vocabulary
+from sketch.colours import mix
+from sketch.icons import Icon, IconLibrary, is_plural
 
 MOST_WORDS: Final = 400
 """Words beyond these are not read: no picture holds so much."""

@@ -6,9 +6,9 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
-from limner.models.sketching import pixels
-from limner.models.sketching.chance import chance
-from limner.models.sketching.colours import Grade, Rgb, blend, luminance, regrade, saturated
+from sketch import pixels
+from sketch.chance import chance
+from sketch.colours import Grade, Rgb, blend, luminance, regrade, saturated
 
 _GRADE_STEPS: Final = 13
 """Samples per channel of a grading of pixels; between them it is interpolated."""

@@ -2,8 +2,8 @@
 
 import math
 
-from limner.models.sketching.colours import mix
-from limner.models.sketching.stage import Stage
+from sketch.colours import mix
+from sketch.stage import Stage
 
 
 def paint_sky(stage: Stage) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from limner.models.sketching import vocabulary
-from limner.models.sketching.icons import IconLibrary
-from limner.models.sketching.reading import Reading, Thing, read
+from sketch import vocabulary
+from sketch.icons import IconLibrary
+from sketch.reading import Reading, Thing, read
 
 _COLOUR: Final = "|".join(sorted(vocabulary.COLOURS, key=len, reverse=True))
 _SKY: Final = (

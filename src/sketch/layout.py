@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from limner.models.sketching.icons import Icon
-from limner.models.sketching.natures import MOUNTS, SEATS, USUAL_SEAT, Element, element_of, is_bust, usual_size
-from limner.models.sketching.reading import Reading, Thing
+from sketch.icons import Icon
+from sketch.natures import MOUNTS, SEATS, USUAL_SEAT, Element, element_of, is_bust, usual_size
+from sketch.reading import Reading, Thing
 
 FLOATING: Final = frozenset({"space", "underwater", "clouds", "abstract", "pattern"})
 """Settings without a ground: things hang anywhere."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from limner.models.sketching.light import Light
+from sketch.light import Light
 
 Point: TypeAlias = tuple[float, float]
 Curve: TypeAlias = Callable[[float], float]

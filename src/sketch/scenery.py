@@ -3,8 +3,8 @@
 import math
 from typing import Final
 
-from limner.models.sketching.colours import mix
-from limner.models.sketching.stage import Curve, Stage
+from sketch.colours import mix
+from sketch.stage import Curve, Stage
 
 
 def rolling_ground(stage: Stage, green: str, bands: int) -> None:

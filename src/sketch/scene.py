@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from limner.models.sketching import sky
-from limner.models.sketching.chance import chance
-from limner.models.sketching.colours import mix, regrade, repaint
-from limner.models.sketching.icons import IconLibrary
-from limner.models.sketching.land import paint_setting
-from limner.models.sketching.layout import FLOATING, Placed, arrange
-from limner.models.sketching.light import LIGHTS, Light, light_for
-from limner.models.sketching.natures import element_of, home_of, usual_size
-from limner.models.sketching.raster import document
-from limner.models.sketching.reading import Reading
-from limner.models.sketching.scenery import paint_glint
-from limner.models.sketching.stage import Stage
+from sketch import sky
+from sketch.chance import chance
+from sketch.colours import mix, regrade, repaint
+from sketch.icons import IconLibrary
+from sketch.land import paint_setting
+from sketch.layout import FLOATING, Placed, arrange
+from sketch.light import LIGHTS, Light, light_for
+from sketch.natures import element_of, home_of, usual_size
+from sketch.raster import document
+from sketch.reading import Reading
+from sketch.scenery import paint_glint
+from sketch.stage import Stage
 
 _WITHOUT_SKY: Final = frozenset({"table", "room", "underwater", "abstract", "pattern", "clouds"})
 _BLACK_SKIES: Final = frozenset({"space", "lunar"})

@@ -2,15 +2,15 @@
 
 import pytest
 
-from limner.models.sketching import instructions, natures, vocabulary
-from limner.models.sketching.editing import COLOURINGS, JOINTS, SHAPES
-from limner.models.sketching.icons import IconLibrary, singulars
-from limner.models.sketching.instructions import understand
-from limner.models.sketching.land import PLACES
-from limner.models.sketching.light import LIGHTS
-from limner.models.sketching.reading import read
-from limner.models.sketching.scene import compose
-from limner.models.sketching.telling import tell_edit, tell_reading
+from sketch import instructions, natures, vocabulary
+from sketch.editing import COLOURINGS, JOINTS, SHAPES
+from sketch.icons import IconLibrary, singulars
+from sketch.instructions import understand
+from sketch.land import PLACES
+from sketch.light import LIGHTS
+from sketch.reading import read
+from sketch.scene import compose
+from sketch.telling import tell_edit, tell_reading
 
 
 @pytest.fixture(scope="module")

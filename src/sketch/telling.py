@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from limner.models.sketching.instructions import Instruction, Step
-from limner.models.sketching.reading import Reading, Thing
+from sketch.instructions import Instruction, Step
+from sketch.reading import Reading, Thing
 
 _MOST_UNREAD: Final = 12
 _STEPS: Final = {

@@ -7,18 +7,18 @@ from typing import Final, TypeAlias
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
-from limner.models.sketching import pixels, sky, styles
-from limner.models.sketching import scene as scenes
-from limner.models.sketching.chance import chance
-from limner.models.sketching.colours import Grade, blend, luminance, parse, saturated
-from limner.models.sketching.icons import IconLibrary
-from limner.models.sketching.instructions import Instruction, Step
-from limner.models.sketching.layout import overlay
-from limner.models.sketching.light import LIGHTS
-from limner.models.sketching.masks import sky_mask, subject_mask
-from limner.models.sketching.raster import Raster, document
-from limner.models.sketching.reading import Reading
-from limner.models.sketching.stage import Stage
+from sketch import pixels, sky, styles
+from sketch import scene as scenes
+from sketch.chance import chance
+from sketch.colours import Grade, blend, luminance, parse, saturated
+from sketch.icons import IconLibrary
+from sketch.instructions import Instruction, Step
+from sketch.layout import overlay
+from sketch.light import LIGHTS
+from sketch.masks import sky_mask, subject_mask
+from sketch.raster import Raster, document
+from sketch.reading import Reading
+from sketch.stage import Stage
 
 Picture: TypeAlias = Image.Image
 _GAP_SHARE: Final = 0.012

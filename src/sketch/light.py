@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-from limner.models.sketching.colours import Rgb, blend, luminance, mix, parse, to_hex
+from sketch.colours import Rgb, blend, luminance, mix, parse, to_hex
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from limner.models.sketching import scenery
-from limner.models.sketching.colours import mix
-from limner.models.sketching.stage import Stage, flat
+from sketch import scenery
+from sketch.colours import mix
+from sketch.stage import Stage, flat
 
 GREENS: Final = ("#7cb850", "#69ad4f", "#86bd4e", "#5fae62")
 """Grass, for the seed to choose from."""
