@@ -8,7 +8,7 @@ PIP := --quiet --disable-pip-version-check --no-input
 LOCK := requirements.lock
 
 # What the image holds: the lock without what is for development alone.
-RUNTIME_EXTRAS := --extra postgres --extra upscale
+RUNTIME_EXTRAS := --extra mcp --extra postgres --extra upscale
 RUNTIME_LOCK := requirements-runtime.lock
 
 # PyTorch has a build for each kind of device and is not in a lock: pip takes the one that fits this machine.
@@ -40,7 +40,7 @@ $(READY): $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP) --no-deps --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
-	$(BIN)/python tools/generate.py --imports-only
+	$(BIN)/python -m tools.generate --imports-only
 	@touch $@
 
 demo: $(READY) ## Generate, edit and upscale pictures with the embedded models, over REST and gRPC
@@ -78,8 +78,8 @@ types: $(READY) ## Check types
 imports: $(READY) ## Check which room may import which
 	@$(BIN)/lint-imports
 
-proto: $(READY) ## Generate the stubs and the descriptor set from proto/
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/generate.py
+proto: $(READY) ## Generate the stubs, the descriptor set and the OpenAPI description from proto/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.generate
 
 proto-lint: $(READY) ## Check the contract: its style, and that it breaks no client of the last commit's
 	@$(BIN)/buf lint

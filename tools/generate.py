@@ -1,16 +1,19 @@
-"""Generates the stubs and the descriptor set from ``proto/``.
+"""Generates the stubs, the descriptor set and the OpenAPI description from ``proto/``.
 
-Usage: ``python tools/generate.py [OUT]``, where ``OUT`` is a folder, by default ``generated``. With
+Usage: ``python -m tools.generate [OUT]``, where ``OUT`` is a folder, by default ``generated``. With
 ``--imports-only`` nothing is generated: Google's protos that ours import, from the installed
 ``googleapis-common-protos``, are copied to ``.venv/proto`` for ``buf``, which reads folders of its workspace only.
 """
 
+import json
 import shutil
 import sys
+import tomllib
 from importlib import resources
 from pathlib import Path
 
 from google.api import http_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 GOOGLEAPIS = Path(http_pb2.__file__).parent.parent.parent
@@ -39,6 +42,18 @@ def main(out: Path) -> None:
     run([*includes, descriptors, "--include_imports", "--include_source_info", *SOURCES, ALSO_IN_DESCRIPTOR_SET])
     for package in (out / "imageservice", out / "imageservice" / "v1"):
         (package / "__init__.py").touch()
+    describe(out)
+
+
+def describe(out: Path) -> None:
+    """Write the OpenAPI description of what ``out`` holds, beside the stubs, so that the wheel has it."""
+    # Imported late: what only copies Google's protos has no stubs of ours yet.
+    from tools.openapi import document
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    descriptors = FileDescriptorSet.FromString((out / "imageservice.binpb").read_bytes())
+    text = json.dumps(document(descriptors, version), indent=1, ensure_ascii=False)
+    (out / "imageservice" / "openapi.json").write_text(text + "\n", encoding="utf-8")
 
 
 def run(arguments: list[str]) -> None:

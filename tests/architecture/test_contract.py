@@ -19,7 +19,7 @@ def run(*command: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
 
 
 def test_what_is_generated_is_current(tmp_path: Path) -> None:
-    done = run(sys.executable, "tools/generate.py", str(tmp_path))
+    done = run(sys.executable, "-m", "tools.generate", str(tmp_path))
     assert done.returncode == 0, done.stderr
 
     fresh = files(tmp_path)

@@ -64,7 +64,7 @@ def test_an_unknown_path_is_not_found(rest: httpx.Client, path: str) -> None:
     assert "secret" not in response.text
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "QUERY"])
 def test_another_method_on_a_known_path_is_not_found_and_named(rest: httpx.Client, method: str) -> None:
     response = rest.request(method, GENERATE)
 

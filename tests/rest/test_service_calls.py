@@ -155,3 +155,18 @@ def test_usage_counts_what_was_made_and_not_what_was_uploaded_or_deleted(tenant:
         "images": {"used": 2, "reserved": 0},
         "money": {"currency": "USD", "used": 0, "reserved": 0},
     }
+
+
+@pytest.mark.parametrize(("name", "value"), [("x-a!b", "1"), ("x-trace-bin", "not base64"), ("x-name", "Zoë")])
+def test_a_header_that_http_allows_and_grpc_does_not_harms_no_call(tenant: Tenant, name: str, value: str) -> None:
+    response = tenant.rest().get("/images", headers=[(name.encode(), value.encode("latin-1"))])
+
+    assert response.status_code == 200, response.text
+
+
+def test_a_key_that_no_header_can_carry_is_refused_not_dropped(tenant: Tenant) -> None:
+    headers = [(b"idempotency-key", "Zoë".encode("latin-1"))]
+
+    response = tenant.rest().post(GENERATE, json={"prompt": "a fox"}, headers=headers)
+
+    assert set(violations(response)) == {"requestId"}

@@ -13,6 +13,8 @@ TYPE: Final = "type.googleapis.com/google.rpc"
 
 INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE = 3, 4, 5, 8, 13, 14
 
+NO_CALL: Final = "No call answers %REQ(:METHOD)% %PATH(NQ:ORIG_OR_PATH)%."
+
 
 def local_replies(max_body_bytes: int) -> Json:
     """Return the mapping of Envoy's own answers; the first mapper that fits is used."""
@@ -23,7 +25,8 @@ def local_replies(max_body_bytes: int) -> Json:
             to_grpc_clients(),
             unreachable(),
             overloaded(),
-            reply(404, NOT_FOUND, "No call answers %REQ(:METHOD)% %PATH(NQ:ORIG_OR_PATH)%."),
+            reply(404, NOT_FOUND, NO_CALL),
+            queried(),
             reply(408, DEADLINE_EXCEEDED, "The request did not arrive in time."),
             reply(413, INVALID_ARGUMENT, too_large, invalid("body", too_large)),
             reply(431, INVALID_ARGUMENT, "The headers are too large.", invalid("headers", "are too large")),
@@ -86,6 +89,13 @@ def invalid_fields() -> Json:
         "filter": {"metadata_filter": {"matcher": found, "match_if_key_not_found": False}},
         "body_format_override": json_body(INVALID_ARGUMENT, "%LOCAL_REPLY_BODY%", violations),
     }
+
+
+def queried() -> Json:
+    """Answer QUERY without a content type as any wrong method: Envoy refuses it before it looks for a route."""
+    method = {"name": ":method", "string_match": {"exact": "QUERY"}}
+    answer = reply(400, NOT_FOUND, NO_CALL)
+    return answer | {"status_code": 404, "filter": all_of(answer["filter"], {"header_filter": {"header": method}})}
 
 
 def internal() -> Json:

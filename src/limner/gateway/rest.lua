@@ -72,19 +72,29 @@ local function refuse_one(handle, status, field, description)
   refuse(handle, status, {{field = field, description = description}})
 end
 
+-- HTTP allows more in headers than gRPC, which refuses the whole call for it, in words of its own.
+local function is_unspeakable(name, value)
+  return name:sub(1, 1) ~= ":" and (name:find("[^%w_.-]") or value:find("[^ -~]"))
+end
+
 -- What only the gateway may say, or what means something to gRPC alone, is no caller's of REST.
 local function is_internal(name)
   return name:find("^grpc%-") or name:find("%-bin$") or name:find("^x%-limner%-")
 end
+
+-- What the service reads is not taken out, or the call would go on without its key: it is refused there.
+local REFUSED = {["idempotency-key"] = REFUSED_KEY, authorization = "Bearer ?"}
 
 -- Takes out what must not pass, and returns how many bytes the headers have.
 local function sift(headers)
   local internal, size = {}, 0
   for name, value in pairs(headers) do
     size = size + #name + #value
-    if is_internal(name) then internal[#internal + 1] = name end
+    if is_internal(name) or is_unspeakable(name, value) then internal[#internal + 1] = name end
   end
-  for _, name in ipairs(internal) do headers:remove(name) end
+  for _, name in ipairs(internal) do
+    if REFUSED[name] then headers:replace(name, REFUSED[name]) else headers:remove(name) end
+  end
   return size
 end
 
