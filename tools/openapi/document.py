@@ -139,7 +139,7 @@ def operation(call: Call, rule: http_pb2.HttpRule, schemas: Schemas) -> Json:
             "description": f"The picture itself, at most {limits.MAX_UPLOAD_BYTES // limits.MIB} MiB.",
             "content": pictures,
         }
-    statuses = {*ALWAYS, *((403,) if IN_PATH in path else ()), *((413,) if rule.body else ())}
+    statuses = {*ALWAYS, *((403,) if IN_PATH in path else ()), *((413, 415) if rule.body else ())}
     statuses |= {*OF_TASKS} if name in TASKS else set()
     described["responses"] = {"200": success(call, schemas), **failures(statuses)}
     return described

@@ -37,6 +37,7 @@ DESCRIPTIONS: Final[Mapping[int, str]] = {
     408: "The request did not arrive in time.",
     409: "The idempotency key was used for another request.",
     413: "The body is too large.",
+    415: "The body is of another type than the call takes, or compressed.",
     429: "The quota is used up, or too much is in flight; nothing was done.",
     431: "The headers are too large.",
     499: "The generation was cancelled.",
@@ -53,9 +54,7 @@ def reasons_by_status() -> dict[int, list[str]]:
     for error, code in CODES.items():
         reasons.setdefault(HTTP[code], []).append(error.reason)
     reasons[503].append("SERVICE_UNAVAILABLE")  # the gateway's own
-    reasons[413] = [errors.InvalidFieldError.reason]
-    reasons[431] = [errors.InvalidFieldError.reason]
-    return reasons
+    return reasons | {status: [errors.InvalidFieldError.reason] for status in (413, 415, 431)}
 
 
 def failures(statuses: Iterable[int]) -> Json:
