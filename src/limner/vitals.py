@@ -50,11 +50,17 @@ class Vitals:
     in_flight: int = 0
     """Tasks at work."""
     breakers: tuple[BreakerVitals, ...] = ()
+    refused_fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The fields that the server of a model does not take, by the model's id."""
 
     def encoded(self) -> bytes:
         """Return it as a message, of at most ``MAX_BREAKERS`` breakers."""
         told = sorted(self.breakers, key=lambda each: each.open_until is None)[:MAX_BREAKERS]
-        facts = {"in_flight": self.in_flight, "breakers": [_breaker_facts(each) for each in told]}
+        facts = {
+            "in_flight": self.in_flight,
+            "breakers": [_breaker_facts(each) for each in told],
+            "refused_fields": self.refused_fields[:MAX_BREAKERS],
+        }
         return json.dumps(facts, ensure_ascii=False).encode()
 
 
@@ -91,6 +97,15 @@ def breakers_of(workers: Iterable[Vitals | None]) -> dict[tuple[str, str], list[
     return dict(sorted(found.items()))
 
 
+def refused_fields_of(workers: Iterable[Vitals | None]) -> dict[str, tuple[str, ...]]:
+    """Return the fields that the servers of models do not take, as any worker found out, by the model's id."""
+    found: dict[str, set[str]] = {}
+    for vitals in workers:
+        for model_id, fields in vitals.refused_fields if vitals is not None else ():
+            found.setdefault(model_id, set()).update(fields)
+    return {model_id: tuple(sorted(fields)) for model_id, fields in sorted(found.items())}
+
+
 def _tell(locks: WorkerLocks, worker_id: str, vitals: Vitals) -> None:
     locks.tell(worker_id, vitals.encoded())
 
@@ -108,7 +123,13 @@ def _decoded(message: bytes) -> Vitals | None:
     """Return what a message says; ``None`` when it can't be understood, as one of another version of Limner."""
     try:
         facts = json.loads(message)
-        return Vitals(in_flight=int(facts["in_flight"]), breakers=tuple(map(_breaker, facts["breakers"])))
+        return Vitals(
+            in_flight=int(facts["in_flight"]),
+            breakers=tuple(map(_breaker, facts["breakers"])),
+            refused_fields=tuple(
+                (str(model), tuple(map(str, fields))) for model, fields in facts.get("refused_fields", ())
+            ),
+        )
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -355,8 +355,9 @@ async def test_one_bad_call_does_not_take_the_others_along(
     [
         (("429=long", "drop", "refused"), ProviderUnavailableError, "unknown"),
         (("429=long", "401", "refused"), ContentRejectedError, None),
-        (("429=long", "400", "401"), ProviderMisconfiguredError, "not_bought"),
-        (("400", "429=long", "400"), ProviderMisconfiguredError, "not_bought"),
+        (("429=long", "404", "401"), ProviderMisconfiguredError, "not_bought"),
+        (("404", "429=long", "404"), ProviderMisconfiguredError, "not_bought"),
+        (("404", "400", "429=long"), ContentRejectedError, None),
         (("crash", "429=long", "crash"), OverloadedError, None),
         (("429=long", "401", "drop"), ProviderUnavailableError, "unknown"),
         (("crash", "crash", "crash"), ProviderUnavailableError, "not_bought"),
@@ -386,7 +387,7 @@ FAULTS = [
     ("403", ProviderMisconfiguredError, "not_bought", 0, 0),
     ("no-credit", ProviderMisconfiguredError, "not_bought", 0, 0),
     ("404", ProviderMisconfiguredError, "not_bought", 0, 0),
-    ("400", ProviderMisconfiguredError, "not_bought", 0, 0),
+    ("400", ContentRejectedError, None, 0, 0),  # it names no field: a refusal, for all that anybody knows
     ("413", ContentRejectedError, "not_bought", 0, 0),
     ("redirect-submit", ProviderMisconfiguredError, "not_bought", 0, 0),
     ("503", ProviderUnavailableError, "unknown", 0, 0),
@@ -399,8 +400,8 @@ FAULTS = [
     ("slow-submit=2", ProviderUnavailableError, "unknown", 1, 1),
     ("refused", ContentRejectedError, None, 1, 1),
     ("no-media", ContentRejectedError, None, 1, 1),
-    ("bad-input", ContentRejectedError, None, 1, 1),
-    ("too-large", ContentRejectedError, None, 1, 1),
+    ("bad-input", InvalidFieldError, None, 1, 1),
+    ("too-large", InvalidFieldError, None, 1, 1),
     ("422-text", ContentRejectedError, None, 1, 1),
     ("422-old", ContentRejectedError, None, 1, 1),
     ("422-ours", ProviderMisconfiguredError, None, 1, 1),
@@ -451,7 +452,7 @@ async def test_a_fault_is_told_and_never_bought_again(
     assert (fal.ledger.accepted, len(fal.ledger.purchases)) == (accepted, billed)
     assert not job.pictures and not job.missing and len(job.submissions) == 1
     kept = job.submissions[0]
-    assert kept.voided == (accepted == 0 and outcome != "unknown")
+    assert kept.voided == (accepted == 0 and (outcome == "not_bought" or error is OverloadedError))
     assert PROMPT not in caught.value.message and KEY not in caught.value.message
 
 

@@ -232,6 +232,8 @@ class Row:
     requests: int = 1
     accepted: int = 0
     bought: int = 0
+    voided: int | None = None
+    """How many requests surely bought nothing; ``None`` for all that were not accepted."""
     retry_after_s: float | None = None
 
     def __str__(self) -> str:
@@ -257,9 +259,12 @@ ROWS = [
     busy("retry-info-long", 47.8, requests=1),
     busy("day", 3600.0, requests=1),
     *(misconfigured(f"429={name}") for name in ("free-tier", "no-credit", "cap")),
-    *(misconfigured(name) for name in ("key-invalid", "400", "billing", "location", "401", "403", "403-list", "404")),
+    *(misconfigured(name) for name in ("key-invalid", "billing", "location", "401", "403", "403-list", "404")),
     *(misconfigured(name) for name in ("redirect", "redirect=301", "redirect=302", "redirect=308")),
-    *(Row(name, ContentRejectedError, outcome="not_bought") for name in ("input-image", "413")),
+    # It names no field, so it is a refusal for all that anybody knows, and may have been paid.
+    Row("400", ContentRejectedError, voided=0),
+    Row("input-image", InvalidFieldError, "not_bought"),
+    Row("413", ContentRejectedError, "not_bought"),
     *(
         Row(name, ProviderUnavailableError, "not_bought", requests=2)
         for name in ("overloaded", "demand", "no-capacity")
@@ -280,13 +285,21 @@ ROWS = [
         Row(f"finish={reason}", ContentRejectedError, accepted=1)
         for reason in (
             *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR"),
-            *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "IMAGE_OTHER", "NO_IMAGE"),
+            *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
         )
     ),
     Row("text-only", ContentRejectedError, accepted=1),
     *(
         Row(name, ProviderUnavailableError, "unknown", accepted=1)
-        for name in ("finish=OTHER", "finish=MAX_TOKENS", "empty", "no-candidates", "no-parts")
+        for name in (
+            "finish=OTHER",
+            "finish=IMAGE_OTHER",
+            "finish=NO_IMAGE",
+            "finish=MAX_TOKENS",
+            "empty",
+            "no-candidates",
+            "no-parts",
+        )
     ),
     Row("thought-only", ProviderUnavailableError, "unknown", accepted=1, bought=1),
     Row("finish=PUP_LIMITED_DISABLED", ProviderMisconfiguredError, accepted=1),
@@ -307,7 +320,8 @@ async def test_a_fault_is_told_for_what_it_is_and_never_bought_twice(rig: Rig, r
     requests = len(rig.google.recorder.to("api"))
     assert (requests, rig.google.ledger.accepted) == (row.requests, row.accepted)
     assert len(rig.google.ledger.purchases) == row.bought
-    assert len(job.submissions) == requests and job.voided == requests - row.accepted
+    assert len(job.submissions) == requests
+    assert job.voided == (requests - row.accepted if row.voided is None else row.voided)
     assert not job.pictures
     if row.retry_after_s is not None:
         assert isinstance(error, OverloadedError) and error.retry_after_s == pytest.approx(row.retry_after_s, abs=1.0)

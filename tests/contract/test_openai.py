@@ -24,6 +24,7 @@ from limner.domain.errors import (
 from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation, UpscaleTask
+from limner.models.fallback import with_fallback
 from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
 from limner.models.openai import DIALECTS, HOSTED_MODELS, OpenAiModel, openai_model
 from limner.service.ports import Order
@@ -282,6 +283,80 @@ async def test_field_that_a_server_does_not_know_is_left_out_the_next_time(provi
     assert len(provider.fake.ledger.purchases) == 2
 
 
+@dataclass(frozen=True)
+class Picky:
+    """How a server says that it does not take a field."""
+
+    field: str
+    status: int
+    document: Mapping[str, Any]
+
+
+PICKY = {
+    "param": Picky("output_format", 400, {"error": {"message": "No.", "param": "output_format"}}),
+    "unknown field": Picky("size", 422, {"error": "unknown field `size`, expected one of `prompt`, `model`"}),
+    "unsupported": Picky("quality", 400, {"error": {"message": "Unsupported parameter: 'quality'."}}),
+    "pydantic": Picky("n", 422, {"detail": [{"loc": ["body", "n"], "msg": "Extra inputs are not permitted"}]}),
+}
+
+
+@pytest.mark.parametrize("picky", PICKY.values(), ids=PICKY)
+async def test_field_that_a_server_refuses_is_left_out_from_then_on_and_named_in_the_log(
+    provider: Provider, picky: Picky, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.fake.refuse_field(picky.field, picky.status, picky.document)
+    model = provider.model(quality="low")
+    jobs = [RecordingJob(), RecordingJob()]
+    for job in jobs:
+        await model.run(generate_order(PROMPT), job)
+    assert [sorted(job.pictures) for job in jobs] == [[0], [0]]
+    assert [job.voided for job in jobs] == [1, 0]
+    assert provider.fake.ledger.accepted == 2
+    assert model.refused_fields == (picky.field,)
+    (told,) = [vars(each) for each in caplog.records if "does not take a field" in each.message]
+    assert (told["fields"], told["setting"]) == ([picky.field], f"omit = ['{picky.field}']")
+
+
+async def test_each_field_that_a_server_refuses_costs_one_more_try(provider: Provider) -> None:
+    for each in PICKY.values():
+        provider.fake.refuse_field(each.field, each.status, each.document)
+    job = await provider.run(generate_order(PROMPT), quality="low")
+    assert sorted(job.pictures) == [0]
+    assert (len(job.submissions), job.voided, provider.fake.ledger.accepted) == (5, 4, 1)
+
+
+async def test_field_that_the_operator_omits_is_never_sent(provider: Provider) -> None:
+    picky = PICKY["unknown field"]
+    provider.fake.refuse_field(picky.field, picky.status, picky.document)
+    model, job = provider.model(omit=["size", "output_format"]), RecordingJob()
+    await model.run(generate_order(PROMPT), job)
+    assert len(job.submissions) == 1 and model.refused_fields == ()
+    assert model.capabilities.aspect_ratios == ("1:1", "auto")
+
+
+async def test_shape_that_a_caller_asks_for_is_not_silently_changed(provider: Provider) -> None:
+    picky, job = PICKY["unknown field"], RecordingJob()
+    provider.fake.refuse_field(picky.field, picky.status, picky.document)
+    with pytest.raises(ProviderMisconfiguredError) as raised:
+        await provider.run(generate_order(PROMPT, ratio="16:9"), job)
+    assert raised.value.metadata["outcome"] == "not_bought"
+    assert job.voided == len(job.submissions) == 1
+
+
+async def test_several_pictures_are_asked_for_one_by_one_where_the_number_can_not_be_said(provider: Provider) -> None:
+    picky = PICKY["pydantic"]
+    provider.fake.refuse_field(picky.field, picky.status, picky.document)
+    job = await provider.run(generate_order(PROMPT, count=3), omit=["n"])
+    assert sorted(job.pictures) == [0, 1, 2] and len(job.submissions) == 3
+
+
+@pytest.mark.parametrize("provider", ["vllm-omni"], indirect=True)
+async def test_seed_that_was_left_out_is_not_claimed(provider: Provider) -> None:
+    provider.fake.refuse_field("seed", 400, {"error": {"message": "unknown parameter: 'seed'"}})
+    job = await provider.run(generate_order(PROMPT))
+    assert job.pictures[0].seed is None
+
+
 @pytest.mark.parametrize("provider", ["localai"], indirect=True)
 async def test_prompt_that_localai_would_split_is_refused_before_anything_is_sent(provider: Provider) -> None:
     with pytest.raises(InvalidFieldError) as raised:
@@ -316,11 +391,11 @@ FAULTS = {
     "insufficient-quota": MISCONFIGURED,
     "billing-limit": MISCONFIGURED,
     "model-not-found": MISCONFIGURED,
-    "bad-parameter": MISCONFIGURED,
+    "bad-parameter": Told(ProviderMisconfiguredError, outcome="not_bought", requests=2),  # tried without the field
     "redirect": MISCONFIGURED,
     "moderation": REJECTED,
     "moderation-output": Told(ContentRejectedError, accepted=1),
-    "bad-image": REJECTED,
+    "bad-image": Told(InvalidFieldError, outcome="not_bought"),
     "too-large": REJECTED,
     "rate-limit-ms": BUSY,
     "rate-limit-text": BUSY,
@@ -348,6 +423,15 @@ FAULTS = {
     "url-internal": BOUGHT,
     "url-redirect": BOUGHT,
     "url-gone": BOUGHT,
+    "words-400": Told(ContentRejectedError),
+    "words-403": Told(ContentRejectedError),
+    "words-502": Told(ContentRejectedError, accepted=1),
+    "words-200": Told(ContentRejectedError, accepted=1),
+    "waiting-200": Told(ContentRejectedError, accepted=1),
+    "empty-url": Told(ContentRejectedError, accepted=1),
+    "empty-flag": Told(ContentRejectedError, accepted=1),
+    "unexplained": Told(ContentRejectedError),
+    "bad-picture": Told(InvalidFieldError, outcome="not_bought"),
 }
 
 DIALECT_FAULTS = [
@@ -361,7 +445,6 @@ DIALECT_FAULTS = [
     ("vllm-omni", "bad-parameter"),
     ("sglang", "unavailable"),
     ("sglang", "bad-parameter"),
-    ("litellm", "moderation"),
     ("litellm", "insufficient-quota"),
     ("litellm", "bad-key"),
 ]
@@ -393,6 +476,17 @@ async def test_fault_is_told_for_what_it_is_and_never_bought_twice(
 @pytest.mark.parametrize(("provider", "fault"), DIALECT_FAULTS, indirect=["provider"])
 async def test_fault_means_the_same_in_every_dialect(provider: Provider, fault: str) -> None:
     await check(provider, fault)
+
+
+@pytest.mark.parametrize("fault", [fault for fault, told in FAULTS.items() if told.error is ContentRejectedError])
+async def test_no_other_model_is_asked_to_go_round_a_refusal(provider: Provider, fault: str) -> None:
+    async with fake_openai() as other:
+        second = Provider(other, provider.client, "openai").model(model_id="second")
+        with pytest.raises(ContentRejectedError):
+            await with_fallback(provider.model(), [second]).run(
+                generate_order(f"{PROMPT} [[fault:{fault}]]"), RecordingJob()
+            )
+        assert other.requests == []
 
 
 async def test_wrong_key_of_ours_is_the_operators_matter(provider: Provider) -> None:
@@ -529,12 +623,17 @@ async def test_address_at_the_providers_own_host_is_fetched_without_the_key(prov
     assert "authorization" not in fetch.headers
 
 
-async def test_address_at_another_host_is_fetched_only_when_the_operator_listed_it(provider: Provider) -> None:
+async def test_address_at_another_host_is_fetched_only_when_the_operator_listed_it(
+    provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
     order = generate_order(f"{PROMPT} [[fault:url-cdn]]")
-    with pytest.raises(ProviderUnavailableError):
+    with pytest.raises(ProviderUnavailableError) as raised:
         await provider.run(order)
     assert provider.fake.recorder.to("cdn") == []
     listed = provider.fake.cdn_url.removeprefix("http://")
+    (told,) = [vars(each) for each in caplog.records if each.message == "a paid picture is lost"]
+    assert told["setting"] == f'result_hosts = ["{listed}"]' and told["host"] == "127.0.0.1"
+    assert "127.0.0.1" not in raised.value.message
     job = await provider.run(order, result_hosts=[listed])
     assert sorted(job.pictures) == [0] and len(provider.fake.recorder.to("cdn")) == 1
 
@@ -668,6 +767,7 @@ def test_operator_restricts_and_overrides() -> None:
         {"dialect": "sglang", "images_per_call": 4},
         {"previews": 4},
         {"images_per_call": 11},
+        {"omit": ["prompt"]},
         {"base_url": "http://api.openai.com/v1"},
         {"result_hosts": ["not a host"]},
     ],

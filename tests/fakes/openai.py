@@ -11,7 +11,7 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,6 +63,11 @@ class FakeOpenAi:
         self._delay_s = delay_s
         self._kept: dict[str, bytes] = {}
         self._ready: dict[int, bytes] = {}
+        self._refused_fields: dict[str, tuple[int, Mapping[str, Any]]] = {}
+
+    def refuse_field(self, name: str, status: int, document: Mapping[str, Any]) -> None:
+        """Refuse every request from now on that has the field, with this answer."""
+        self._refused_fields[name] = (status, document)
 
     # What the server answers.
 
@@ -107,12 +112,21 @@ class FakeOpenAi:
 
     async def _serve(self, request: web.Request, operation: str) -> web.StreamResponse:
         self._check_key(request)
+        if refused := await self._refused_field(request):
+            return refused
         wanted = await self.dialect.read(request, operation)
         self.requests.append(wanted)
         fault = self.faults.next(wanted.prompt)
         if answer := _FAULTS.get(fault.name):
             return await answer(self, request, wanted, fault)
         return await self._sell(request, wanted, fault)
+
+    async def _refused_field(self, request: web.Request) -> web.Response | None:
+        sent = json.loads(await request.read()) if request.content_type == "application/json" else {}
+        for name, (status, document) in self._refused_fields.items():
+            if name in sent:
+                return web.json_response(document, status=status)
+        return None
 
     async def _sell(self, request: web.Request, wanted: Wanted, fault: Fault) -> web.StreamResponse:
         self._buy(wanted)
@@ -382,6 +396,23 @@ async def _moderated_afterwards(
     raise Refusal(400, **_moderation("output"))
 
 
+def _saying(status: int, document: object, *, bought: bool = False, before: bytes = b"") -> _Way:
+    """Answer with a document, after white space that kept the connection alive."""
+
+    async def say(fake: FakeOpenAi, request: web.Request, wanted: Wanted, fault: Fault) -> web.StreamResponse:
+        if bought:
+            fake._buy(wanted)
+        response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        for each in (before[at : at + 1] for at in range(len(before))):
+            await response.write(each)
+        await response.write(json.dumps(document).encode())
+        await response.write_eof()
+        return response
+
+    return say
+
+
 def _moderation(stage: str) -> dict[str, Any]:
     details = {"moderation_details": {"moderation_stage": stage, "categories": ["violence"]}}
     words = {"message": _MODERATION["message"], "kind": _MODERATION["type"], "code": _MODERATION["code"]}
@@ -428,6 +459,15 @@ _FAULTS: Final[dict[str, _Way]] = {
     "no-data": _text('{"created": 1}'),
     "list": _text("[]"),
     "redirect": _redirect,
+    "words-400": _saying(400, {"code": "The request is wrong", "error": "Stopped by content moderation"}),
+    "words-403": _saying(403, {"error": {"message": "This violates our usage guidelines", "code": None}}),
+    "words-502": _saying(502, {"error": {"message": "The model finds this inappropriate"}}, bought=True),
+    "words-200": _saying(200, {"error": {"code": "OutputImageSensitiveContentDetected"}}, bought=True),
+    "waiting-200": _saying(200, {"error": {"message": "Flagged as NSFW"}}, bought=True, before=b" \n \n"),
+    "empty-url": _saying(200, {"data": [{"url": "", "respect_moderation": False}]}, bought=True),
+    "empty-flag": _saying(200, {"data": [{"b64_json": None, "finish_reason": "content_filter"}]}, bought=True),
+    "unexplained": _saying(400, {"error": {"message": "Bad request."}}),
+    "bad-picture": _saying(400, {"error": {"code": "image_parse_error", "message": "No picture."}}),
 }
 
 

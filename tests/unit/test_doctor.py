@@ -82,5 +82,21 @@ async def test_providers_that_are_down_are_told_beside_a_broken_catalogue(settin
     assert {"models", "model sketch", "model elsewhere"} <= set(found)
 
 
+async def test_field_that_a_models_server_refuses_is_named_with_the_setting_that_leaves_it_out(
+    settings: Settings,
+) -> None:
+    locks, worker_id = worker_locks(settings), new_id()
+    locks.hold(worker_id)
+    locks.tell(worker_id, Vitals(refused_fields=(("sketch", ("output_format", "size")),)).encoded())
+    try:
+        found = await said(settings)
+    finally:
+        locks.release(worker_id)
+    told = (
+        'fine: its server does not take output_format, size; the catalogue may say so: omit = ["output_format", "size"]'
+    )
+    assert told in found["model sketch"]
+
+
 async def test_without_workers_there_is_nothing_to_tell(settings: Settings) -> None:
     assert (await said(settings))["model sketch"] == ["fine: generate, edit"]

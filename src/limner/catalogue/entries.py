@@ -217,6 +217,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
         "images_per_call": _whole,
         "quality": _text,
         "previews": _whole,
+        "omit": _texts,
         "timeout_s": _seconds,
     },
     "fal": {"timeout_s": _seconds},

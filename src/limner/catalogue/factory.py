@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from limner.models.fal import FalAccount
     from limner.models.google.tokens import VertexTokens
     from limner.models.http import Breakers, BreakerSnapshot, HttpClient, Timeouts
+    from limner.models.openai import OpenAiModel
 
 
 class ModelFactory:
@@ -28,6 +29,7 @@ class ModelFactory:
         self._tokens: VertexTokens | None = None
         self._devices: dict[str, Device] = {}
         self._accounts: dict[tuple[object, ...], FalAccount] = {}
+        self._openai_models: list[OpenAiModel] = []
 
     def make(self, entry: Entry) -> ImageModel:
         """Return the model of an entry; raise ``CatalogueError`` when the adapter finds it wrong."""
@@ -55,6 +57,10 @@ class ModelFactory:
     def breaker_snapshots(self) -> "Sequence[BreakerSnapshot]":
         """Return how the breakers stand now; none where no model has one."""
         return () if self._breakers is None else self._breakers.snapshots()
+
+    def refused_fields(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the fields that the servers of models turned out not to take, by the model's id."""
+        return {each.capabilities.id: each.refused_fields for each in self._openai_models if each.refused_fields}
 
     async def close(self) -> None:
         """Close what the models share."""
@@ -88,7 +94,7 @@ class ModelFactory:
         overrides, options = dict(entry.overrides), dict(entry.options)
         if timeout_s := options.pop("timeout_s", None):
             options["timeouts"] = _timeouts(timeout_s)
-        return openai_model(
+        model = openai_model(
             model_id=entry.id,
             client=self._http(),
             breaker=self.breakers.of("openai", entry.id),
@@ -102,6 +108,8 @@ class ModelFactory:
             overrides=overrides,
             **options,
         )
+        self._openai_models.append(model)
+        return model
 
     def _fal(self, entry: Entry) -> ImageModel:
         from limner.models.fal import FalModel, find_facts

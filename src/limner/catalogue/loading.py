@@ -33,6 +33,10 @@ class LoadedModels:
         """Return how the circuit breakers stand now."""
         return () if self.factory is None else self.factory.breaker_snapshots()
 
+    def refused_fields(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the fields that the servers of models turned out not to take, by the model's id."""
+        return {} if self.factory is None else self.factory.refused_fields()
+
     async def close(self) -> None:
         """Close the models, and then what they share."""
         for model in self.models:

@@ -60,9 +60,10 @@ class InvalidFieldError(LimnerError):
 
     reason = "INVALID_FIELD"
 
-    def __init__(self, violations: Iterable[FieldViolation]) -> None:
+    def __init__(self, violations: Iterable[FieldViolation], *, metadata: Mapping[str, str] | None = None) -> None:
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{each.field}: {each.description}" for each in self.violations))
+        text = "; ".join(f"{each.field}: {each.description}" for each in self.violations)
+        super().__init__(text, metadata=metadata)
 
 
 class ContentRejectedError(LimnerError):

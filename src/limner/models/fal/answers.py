@@ -18,7 +18,9 @@ from limner.domain.errors import (
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
+from limner.models.complaint import Complaint
 from limner.models.http import NOT_BOUGHT, OUTCOME, UNKNOWN, Response, UnreadableAnswerError
+from limner.models.judgement import Meaning, late_refusal, meaning, refusal, unreadable_picture
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +30,19 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "content_policy_violation": "The provider refuses this prompt or picture: it is against its content policy.",
     # What Gemini's refusals become at fal. To go round one by another model is the worse mistake.
     "no_media_generated": "The provider made no picture of this, which mostly is a refusal. Try other words.",
-    "image_too_small": "The provider refuses an input picture: it is too small.",
-    "image_too_large": "The provider refuses an input picture: it is too large.",
-    "file_too_large": "The provider refuses an input picture: its file is too large.",
-    "image_load_error": "The provider can't read an input picture.",
-    "unsupported_image_format": "The provider can't read the format of an input picture.",
     "string_too_long": "The provider refuses this prompt: it is too long.",
     "string_too_short": "The provider refuses this prompt: it is too short.",
 }
-_OURS: Final = ("prompt", "image", "mask")
-"""How the fields begin that hold what the caller sent."""
+_UNFIT_PICTURES: Final[Mapping[str, str]] = {
+    "image_too_small": "the provider finds one of these pictures too small",
+    "image_too_large": "the provider finds one of these pictures too large",
+    "file_too_large": "the provider finds the file of one of these pictures too large",
+    "image_load_error": "the provider can't read one of these pictures",
+    "unsupported_image_format": "the provider can't read the format of one of these pictures",
+}
 _NOT_THE_REQUEST: Final = frozenset({"downstream_service_error", "client_disconnected", "client_cancelled"})
 """Types of definite errors that blame neither the request nor the account."""
 _UNDECIDED: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, 499})
-_UNTAKEN_STATUSES: Final = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
-_UNTAKEN: Final = "The provider does not take this prompt or picture."
 _KIND: Final = re.compile(r"[a-z0-9_.]{1,64}")
 _NO_CREDIT: Final = ("exhausted balance", "user is locked", "insufficient credit")
 
@@ -56,9 +56,13 @@ class Result:
     withheld: tuple[bool, ...]
     """Which of them are black, since a safety check did not like them."""
     description: str
+    refusals: tuple[LimnerError | None, ...] = ()
+    """Why there is none, by place, where an empty place says so."""
 
     def refusal(self, place: int) -> LimnerError | None:
         """Return why the picture at a place is not to be had, or ``None``."""
+        if place < len(self.refusals) and (refused := self.refusals[place]):
+            return refused
         if place < len(self.withheld) and self.withheld[place]:
             return ContentRejectedError(_NSFW)
         if place >= len(self.pictures):
@@ -75,10 +79,13 @@ def members(response: Response) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def result(response: Response) -> Result:
-    """Read the result of a job. Raises ``UnreadableAnswerError`` for what is none."""
+def result(response: Response, prompt: str = "") -> Result:
+    """Read the result of a job; raise ``UnreadableAnswerError`` or ``ContentRejectedError`` for what is none."""
     made = members(response)
     images = made.get("images", [made["image"]] if "image" in made else None)
+    refused = None if images else late_refusal(Complaint.in_document(dict(made), prompt))
+    if refused:
+        raise refused
     if not isinstance(images, list):
         raise UnreadableAnswerError("a result without pictures")
     flags = made.get("has_nsfw_concepts")
@@ -86,17 +93,26 @@ def result(response: Response) -> Result:
         pictures=tuple(each.get("url") if isinstance(each, dict) else each for each in images),
         withheld=tuple(flag is True for flag in flags) if isinstance(flags, list) else (),
         description=str(made.get("description") or "")[:_MAX_DESCRIPTION_CHARS],
+        refusals=tuple(_refused_place(each, prompt) for each in images),
     )
 
 
-def failure(response: Response, *, began: bool) -> LimnerError | None:
+def _refused_place(entry: object, prompt: str) -> LimnerError | None:
+    if not isinstance(entry, dict) or entry.get("url"):
+        return None
+    refused = late_refusal(Complaint.in_document(entry, prompt))
+    return ContentRejectedError() if entry.get("url") == "" else refused
+
+
+def failure(response: Response, *, began: bool, prompt: str = "") -> LimnerError | None:
     """Return what a definite error means, or ``None`` when the status and its hints say all.
 
     ``began``: whether it is how a job ended; else a request was not taken. Errors of a server are never billed.
+    ``prompt`` is what the texts may repeat.
     """
     told = members(response)
     kinds = _kinds(response, told)
-    error = _refusal(kinds) or _misconfigured(response, told, began) or _unfit(response, told, kinds, began)
+    error = _named(kinds, began) or _judged(response, kinds, began, prompt)
     if error is None and (began or _is_definite(response.status)):
         error = _broken(response, told, kinds, began)
     if error is not None:
@@ -127,40 +143,25 @@ def _all_kinds(response: Response, told: Mapping[str, Any]) -> Iterator[str]:
             yield str(entry.get("type", ""))
 
 
-def _refusal(kinds: set[str]) -> LimnerError | None:
-    return next((ContentRejectedError(text) for kind, text in _REFUSALS.items() if kind in kinds), None)
-
-
-def _misconfigured(response: Response, told: Mapping[str, Any], began: bool) -> LimnerError | None:
-    detail = told.get("detail")
-    words = detail.lower() if isinstance(detail, str) else ""
+def _named(kinds: set[str], began: bool) -> LimnerError | None:
+    """Return what one of fal's own types means that blames what the caller sent."""
+    for kind, text in _REFUSALS.items():
+        if kind in kinds:
+            return ContentRejectedError(text)
     metadata = {} if began else {OUTCOME: NOT_BOUGHT}
-    if any(each in words for each in _NO_CREDIT) or response.status == HTTPStatus.PAYMENT_REQUIRED:
-        return ProviderMisconfiguredError("The provider says that no credit is left.", metadata=metadata)
-    if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return ProviderMisconfiguredError("The provider rejects the credentials of this service.", metadata=metadata)
-    if response.status == HTTPStatus.NOT_FOUND and not began:
-        return ProviderMisconfiguredError("The provider does not know this model.", metadata=metadata)
-    return None
+    texts = (text for kind, text in _UNFIT_PICTURES.items() if kind in kinds)
+    return next((unreadable_picture(text, metadata=metadata) for text in texts), None)
 
 
-def _unfit(response: Response, told: Mapping[str, Any], kinds: set[str], began: bool) -> LimnerError | None:
-    """Return what a definite no to the request means: what the caller sent is blamed, or how it was asked for."""
-    status = response.status
-    if not 300 <= status < 500 or status in _UNDECIDED or kinds & _NOT_THE_REQUEST or (status == 404 and began):
+def _judged(response: Response, kinds: set[str], began: bool, prompt: str) -> LimnerError | None:
+    """Return what any vendor's complaint means, where fal's types blame the request at all."""
+    if kinds & _NOT_THE_REQUEST or (response.status == HTTPStatus.NOT_FOUND and began):
         return None
-    metadata = {} if began else {OUTCOME: NOT_BOUGHT}
-    blamed = _blamed_fields(told)
-    if status in _UNTAKEN_STATUSES and (not blamed or any(field.startswith(_OURS) for field in blamed)):
-        return ContentRejectedError(_UNTAKEN, metadata=metadata)
-    return ProviderMisconfiguredError("The provider does not accept the requests for this model.", metadata=metadata)
-
-
-def _blamed_fields(told: Mapping[str, Any]) -> set[str]:
-    """Return the fields that an error names, each by its first name below ``body``."""
-    detail = told.get("detail")
-    places = [each.get("loc") for each in detail if isinstance(each, dict)] if isinstance(detail, list) else []
-    return {str(place[1]) for place in places if isinstance(place, list) and len(place) > 1}
+    complaint = Complaint.of(response, prompt)
+    if any(each in complaint.text for each in _NO_CREDIT) and meaning(response.status, complaint) is Meaning.OPERATOR:
+        metadata = {} if began else {OUTCOME: NOT_BOUGHT}
+        return ProviderMisconfiguredError("The provider says that no credit is left.", metadata=metadata)
+    return refusal(response.status, complaint, surely=not began)
 
 
 def _broken(response: Response, told: Mapping[str, Any], kinds: set[str], began: bool) -> LimnerError:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from limner.domain.errors import LimnerError
-from limner.domain.task import MissingPicture
+from limner.domain.task import MissingPicture, Task, UpscaleTask
 from limner.models.http import gravest
 from limner.service.ports import Job, MadePicture
 
@@ -14,9 +14,10 @@ _MAX_TELLING_CHARS: Final = 8000
 class Delivery:
     """Hands pictures to the job, and gathers why others are missing until it is known whether there are any."""
 
-    def __init__(self, job: Job, total: int) -> None:
+    def __init__(self, job: Job, task: Task) -> None:
         self._job = job
-        self._total = total
+        self._total = task.num_images
+        self.prompt = "" if isinstance(task, UpscaleTask) else task.prompt
         self._made = 0
         self._missing: dict[int, LimnerError] = {}
         self._tellings: list[str] = []

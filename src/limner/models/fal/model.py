@@ -31,6 +31,7 @@ from limner.models.http import (
     UnboughtError,
     provider_errors,
     retry_surely_unbought,
+    surely_unbought,
 )
 from limner.service.ports import InputPicture, Job, KnownSubmission, MadePicture, Order, Submission
 
@@ -84,7 +85,7 @@ class FalModel:
 
     async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
         """Wait for what was bought before. A picture that nobody is known to have asked for is missing."""
-        delivery = Delivery(job, order.task.num_images)
+        delivery = Delivery(job, order.task)
         known = {index for submission in submissions for index in submission.indexes}
         lost = [index for index in range(order.task.num_images) if index not in known]
         if lost:
@@ -111,7 +112,7 @@ class FalModel:
     async def _run(self, order: Order, job: Job) -> None:
         with provider_errors():
             inputs = await self._placed(order)
-        delivery = Delivery(job, order.task.num_images)
+        delivery = Delivery(job, order.task)
         async with asyncio.TaskGroup() as group:
             for call in calls(self._facts, order, inputs):
                 group.create_task(self._make(call, job, delivery))
@@ -161,8 +162,9 @@ class FalModel:
     async def _submit_once(self, call: Call, submission: Submission) -> Ticket:
         try:
             ticket = await self._account.queue.submit(call)
-        except (UnboughtError, LimnerError):
-            await submission.void()
+        except (UnboughtError, LimnerError) as error:
+            if surely_unbought(error):
+                await submission.void()
             raise
         await _keep(submission, ticket)
         return ticket
@@ -170,13 +172,13 @@ class FalModel:
     # Fetching.
 
     async def _deliver(self, ticket: Ticket, indexes: Sequence[int], seed: int | None, delivery: Delivery) -> None:
-        made = await self._result(ticket)
+        made = await self._result(ticket, delivery.prompt)
         delivery.describe(made.description)
         async with asyncio.TaskGroup() as group:
             for place, index in enumerate(indexes):
                 group.create_task(self._fetch(made, place, index, seed, delivery))
 
-    async def _result(self, ticket: Ticket) -> Result:
+    async def _result(self, ticket: Ticket, prompt: str) -> Result:
         try:
             response = await self._account.queue.wait(ticket)
         except TimeoutError as error:
@@ -184,8 +186,8 @@ class FalModel:
             metadata = {OUTCOME: UNKNOWN if may_bill else NOT_BOUGHT}
             raise ProviderUnavailableError("The model took too long.", metadata=metadata) from error
         if response.status >= 300:
-            raise failure(response, began=True) or ProviderUnavailableError(metadata={OUTCOME: UNKNOWN})
-        return result(response)
+            raise failure(response, began=True, prompt=prompt) or ProviderUnavailableError(metadata={OUTCOME: UNKNOWN})
+        return result(response, prompt)
 
     async def _fetch(self, made: Result, place: int, index: int, seed: int | None, delivery: Delivery) -> None:
         if error := made.refusal(place):

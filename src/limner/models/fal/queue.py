@@ -111,7 +111,7 @@ class FalQueue:
         timeouts = Timeouts(first_byte_s=self._patience.submit_s, total_s=2 * self._patience.submit_s)
         body = json_body(call.fields)
         response = await self._api.post(call.endpoint, body, headers=self._headers(), timeouts=timeouts)
-        if error := failure(response, began=False):
+        if error := failure(response, began=False, prompt=str(call.fields.get("prompt", ""))):
             raise error
         return self._ticket(call.endpoint, definite(response))
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError, ProviderUnavailableError
+from limner.models.complaint import Complaint
 from limner.models.http import OUTCOME, UNKNOWN, Response, ResultError, UnreadableAnswerError, picture_bytes
+from limner.models.judgement import late_refusal
 
-_NOTHING_MADE: Final = frozenset({"MAX_TOKENS", "OTHER", "MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL"})
+_NOTHING_MADE: Final = frozenset(
+    {"MAX_TOKENS", "OTHER", "NO_IMAGE", "IMAGE_OTHER", "MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL"}
+)
 """Reasons to finish that blame neither the prompt nor a picture."""
 _UNEVENTFUL: Final = frozenset({"", "STOP", "FINISH_REASON_UNSPECIFIED"})
 _CAPITAL: Final = re.compile("[A-Z]")
@@ -25,17 +29,22 @@ class Answer:
     words: str = ""
 
 
-def answer_of(response: Response) -> Answer:
+def answer_of(response: Response, prompt: str = "") -> Answer:
     """Return what an answer holds; of several pictures the first, and no draft that the model thought of.
 
     A prompt that was blocked, a picture that was withheld and a model that answers in words alone are refusals:
     asking again does not help. An answer with neither picture nor words, or of a model that stopped for want of
-    tokens, is none: nothing was made, and something may have been paid. Raises ``UnreadableAnswerError``, and
+    tokens, is none: nothing was made, and something may have been paid. ``prompt`` is what an error that came by
+    status 200 may repeat. Raises ``UnreadableAnswerError``, and
     ``ResultError`` for a picture by address, which was not asked for.
     """
     document = response.json()
+    if isinstance(document, list) and document:
+        document = document[0]
     if not isinstance(document, dict):
         raise UnreadableAnswerError("the answer is no object")
+    if document.get("error") and (refused := late_refusal(Complaint.in_document(document["error"], prompt))):
+        return Answer(error=refused)
     parts = list(_parts(document))
     words = "\n".join(part["text"].strip() for part in parts if isinstance(part.get("text"), str)).strip()
     for inline in _pictures_first(parts):

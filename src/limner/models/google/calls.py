@@ -17,6 +17,7 @@ from limner.models.http import (
     Share,
     UnboughtError,
     retry_surely_unbought,
+    surely_unbought,
 )
 from limner.service.ports import Job
 
@@ -40,23 +41,24 @@ class GeminiCalls:
         """Hold what one call takes of the memory for answers; leaving gives it back."""
         return self._api.share()
 
-    async def ask(self, body: Body, index: int, job: Job, share: Share) -> Response:
+    async def ask(self, body: Body, index: int, job: Job, share: Share, prompt: str = "") -> Response:
         """Ask for one picture, and again as long as surely nothing was bought and there is time.
 
         Raises what ``faults.accepted`` and ``VertexTokens.headers`` raise, and ``CallError``.
         """
         return await retry_surely_unbought(
-            lambda: self._ask_once(body, index, job, share), self._retries, within_s=self._within_s
+            lambda: self._ask_once(body, index, job, share, prompt), self._retries, within_s=self._within_s
         )
 
-    async def _ask_once(self, body: Body, index: int, job: Job, share: Share) -> Response:
+    async def _ask_once(self, body: Body, index: int, job: Job, share: Share, prompt: str) -> Response:
         headers: Mapping[str, str] = await self._tokens.headers() if self._tokens else {}
         submission = await job.submitting((index,))
         try:
             response = await self._api.post(self._path, body, headers=headers, max_bytes=_MAX_ANSWER_BYTES, share=share)
             if response.status == HTTPStatus.UNAUTHORIZED and self._tokens and self._tokens.forget():
                 raise UnboughtError("the token is no longer accepted", retry_after_s=0.0)
-            return accepted(response)
-        except (UnboughtError, LimnerError):
-            await submission.void()
+            return accepted(response, prompt)
+        except (UnboughtError, LimnerError) as error:
+            if surely_unbought(error):
+                await submission.void()
             raise

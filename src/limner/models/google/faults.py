@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Self
 
-from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError
+from limner.domain.errors import LimnerError, ProviderMisconfiguredError
+from limner.models.complaint import Complaint
 from limner.models.http import BusyError, Response, definite
 from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
+from limner.models.judgement import Meaning, meaning, refusal
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,8 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def accepted(response: Response) -> Response:
-    """Return an answer of 2xx; of another one raise what it means.
+def accepted(response: Response, prompt: str = "") -> Response:
+    """Return an answer of 2xx; of another one raise what it means. ``prompt`` is what its texts may repeat.
 
     A ``LimnerError`` is a definite no, and so is ``BusyError``, after which asking again may help: nothing was bought.
     ``OutcomeUnknownError`` says that nobody knows.
@@ -93,34 +95,35 @@ def accepted(response: Response) -> Response:
         return response
     error = GoogleError.of(response)
     log.warning("google answered with an error", extra={"status": response.status, "reasons": error.known_by})
-    if refusal := next(_refusals(response.status, error), None):
-        raise refusal
+    if refused := _refusal(response, error, Complaint.of(response, prompt)):
+        raise refused
     if response.status == HTTPStatus.TOO_MANY_REQUESTS and error.day_quota:
         raise BusyError("a day's quota", status=response.status, retry_after_s=_DAY_QUOTA_RETRY_S, may_retry=False)
     busy = response.status == HTTPStatus.SERVICE_UNAVAILABLE and error.not_begun
     definite(response, unbought=busy)
-    raise _misconfigured("The provider does not accept the requests for this model.")
+    raise _misconfigured("The provider does not accept the requests for this model.")  # every other 4xx was a refusal
 
 
-def _refusals(status: int, error: GoogleError) -> Iterator[LimnerError]:
-    """Yield what a definite no means, the most certain first."""
-    if "API_KEY_INVALID" in error.reasons or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        yield _misconfigured("The provider rejects the credentials of this service.")
+def _refusal(response: Response, error: GoogleError, complaint: Complaint) -> LimnerError | None:
+    """Return what a definite no means: Google's own facts first, then what any vendor's complaint means."""
+    status = response.status
+    moderated = meaning(status, complaint) is Meaning.CONTENT
+    if not moderated and (facts := next(_facts(status, error), "")):
+        return _misconfigured(facts)
+    return refusal(status, complaint)
+
+
+def _facts(status: int, error: GoogleError) -> Iterator[str]:
+    """Yield what is the operator's to mend, the most certain first."""
+    if "API_KEY_INVALID" in error.reasons or status == HTTPStatus.UNAUTHORIZED or error.status == "PERMISSION_DENIED":
+        yield "The provider rejects the credentials of this service."
     if status == HTTPStatus.TOO_MANY_REQUESTS and error.no_credit:
-        yield _misconfigured("The provider wants to be paid by this service.")
+        yield "The provider wants to be paid by this service."
     if status == HTTPStatus.BAD_REQUEST and error.status == "FAILED_PRECONDITION":
-        yield _misconfigured("The provider does not serve this account: for want of billing, or where it is.")
-    if status == HTTPStatus.BAD_REQUEST and "input image" in error.message:
-        yield _wrong_input("can't read one of the pictures")
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        yield _wrong_input("finds the pictures too large")
+        yield "The provider does not serve this account: for want of billing, or where it is."
     if status == HTTPStatus.NOT_FOUND:
-        yield _misconfigured("The provider has no such model, or no longer.")
+        yield "The provider has no such model, or no longer."
 
 
 def _misconfigured(fact: str) -> ProviderMisconfiguredError:
     return ProviderMisconfiguredError(f"{fact} Tell the operator.", metadata={OUTCOME: NOT_BOUGHT})
-
-
-def _wrong_input(fact: str) -> ContentRejectedError:
-    return ContentRejectedError(f"The provider {fact}.", metadata={OUTCOME: NOT_BOUGHT})

@@ -116,7 +116,9 @@ class _Work:
 
     async def _made(self, index: int, share: Share) -> None:
         seed = (self._order.seed + index) % _SEEDS if self._capabilities.seeds else None
-        answer = answer_of(await self._calls.ask(self._body(seed), index, self._job, share))
+        task = self._order.task
+        prompt = "" if isinstance(task, UpscaleTask) else task.prompt
+        answer = answer_of(await self._calls.ask(self._body(seed), index, self._job, share, prompt), prompt)
         self._describe(index, answer.words)
         if answer.error is not None:
             raise answer.error

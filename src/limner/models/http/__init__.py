@@ -41,6 +41,7 @@ from limner.models.http.outcome import (
     definite,
     gravest,
     provider_errors,
+    surely_unbought,
     told,
     verdict,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "provider_errors",
     "retry_hint",
     "retry_surely_unbought",
+    "surely_unbought",
     "told",
     "verdict",
 ]

@@ -131,10 +131,12 @@ class ResultAddresses:
         host, port = url.raw_host or "", url.port
         if _origin(url) == _origin(self._base) or self._is_listed_loopback(host, port):
             return Target(url, public=False)
+        if is_loopback(host):
+            raise _unlisted("the result's address is on this machine, and not on the list", host, port, None)
         if url.scheme != "https" or _is_numeric(host):
-            raise ResultError("the result's address is neither https nor the operator's own")
+            raise ResultError("the result's address is neither https nor the operator's own", host=host)
         if not any(pattern.matches(host, port) for pattern in self._patterns):
-            raise ResultError("the result's host or port is not on the list")
+            raise _unlisted("the result's host or port is not on the list", host, port, _HTTPS_PORT)
         return Target(url, public=True)
 
     def _is_listed_loopback(self, host: str, port: int | None) -> bool:
@@ -162,6 +164,12 @@ class _Pattern:
         if port != self.port:
             return False
         return host.endswith(self.host) and len(host) > len(self.host) if self.host[0] == "." else host == self.host
+
+
+def _unlisted(why: str, host: str, port: int | None, usual_port: int | None) -> ResultError:
+    """Return the error for a host that the operator may allow."""
+    place = host if port == usual_port else f"{host}:{port}"
+    return ResultError(why, host=host, setting=f'result_hosts = ["{place}"]')
 
 
 def _is_numeric(host: str) -> bool:

@@ -112,6 +112,8 @@ class Stream:
         with suppress(CallError):
             async with aclosing(self._slices(self._max_bytes)) as parts:
                 async for part in parts:
+                    if not received and part.isspace():
+                        continue
                     sink = sink if received else sink_for(part, self._answer.content_length)
                     sink.feed(part)
                     received += len(part)
@@ -123,6 +125,8 @@ class Stream:
         sink: Sink | None = None
         await self._reserve()
         async for part in self._slices(self._max_bytes):
+            if sink is None and part.isspace():
+                continue  # keeps the connection alive while a picture is made
             sink = sink or sink_for(part, self._answer.content_length)
             sink.feed(part)
         return sink or WholeBody()

@@ -67,3 +67,10 @@ class ForeignAddressError(OutcomeUnknownError):
 
 class ResultError(CallError):
     """A picture was bought, and can't be had from where the provider says that it is."""
+
+    def __init__(self, message: str, *, host: str = "", setting: str = "") -> None:
+        super().__init__(message)
+        self.host = host
+        """Where it is said to be, for the operator."""
+        self.setting = setting
+        """What the operator may write into the catalogue, so that the next one can be had."""

@@ -9,11 +9,13 @@ from typing import Final
 
 from limner.domain.errors import (
     ContentRejectedError,
+    DatabaseUnavailableError,
     InvalidFieldError,
     LimnerError,
     OverloadedError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
+    StorageUnavailableError,
 )
 from limner.models.http.answer import Response
 from limner.models.http.errors import BusyError, CallError, OutcomeUnknownError, ResultError, UnboughtError
@@ -102,6 +104,16 @@ def told(error: CallError) -> LimnerError:
     return ProviderUnavailableError(
         "The model did not answer properly, and may have been paid.", metadata={OUTCOME: UNKNOWN}
     )
+
+
+def surely_unbought(error: Exception) -> bool:
+    """Return whether the request that ended like this is void, whatever callers are told of it.
+
+    A storage or database that is down broke the reading of an input, so that the request was never whole.
+    """
+    if isinstance(error, UnboughtError | OverloadedError | StorageUnavailableError | DatabaseUnavailableError):
+        return True
+    return isinstance(error, LimnerError) and error.metadata.get(OUTCOME) == NOT_BOUGHT
 
 
 def bought_nothing(error: LimnerError) -> bool:

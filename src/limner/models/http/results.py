@@ -1,6 +1,7 @@
 """The guarded fetch of addresses that a provider names. They are hostile until shown otherwise."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -18,6 +19,8 @@ from limner.models.http.errors import (
     ResultError,
     UnreadableAnswerError,
 )
+
+log = logging.getLogger(__name__)
 
 _MAX_REDIRECTS: Final = 3
 _DELAYS_S: Final = (0.25, 1.0)
@@ -50,8 +53,16 @@ class ResultFetcher:
 
         ``value`` is what ``Response.json`` gave; ``bytes`` (decoded already) come back as they are. What is declared
         of the content is not looked at. Raises ``ResultError`` for what is refused, gone, empty, wrong or larger
-        than ``max_bytes``.
+        than ``max_bytes``; what is lost is paid for, so that the operator finds it in the log.
         """
+        try:
+            return await self._fetched(value, max_bytes, share)
+        except ResultError as error:
+            facts = {"why": str(error), "host": error.host, "setting": error.setting}
+            log.error("a paid picture is lost", extra={name: fact for name, fact in facts.items() if fact})
+            raise
+
+    async def _fetched(self, value: object, max_bytes: int, share: Share | None) -> bytes:
         if isinstance(value, str) and value[:5].lower() != "data:":
             return await self._fetch(self._addresses.target(value), max_bytes, share)
         try:
@@ -64,15 +75,17 @@ class ResultFetcher:
             try:
                 return _content(await self._follow(target, max_bytes, share))
             except (ForbiddenAddressError, AnswerTooLargeError, _LostError) as error:
-                raise ResultError(str(error)) from error
+                raise ResultError(str(error), host=target.url.raw_host or "") from error
             except CallError as error:
                 if isinstance(error, ResultError):
                     raise
             await self._sleep(delay_s)
         try:
             return _content(await self._follow(target, max_bytes, share))
+        except ResultError:
+            raise
         except CallError as error:
-            raise ResultError(str(error)) from error
+            raise ResultError(str(error), host=target.url.raw_host or "") from error
 
     async def _follow(self, target: Target, max_bytes: int, share: Share | None) -> Response:
         """Get what is there, over up to three redirects, each checked like the first address."""

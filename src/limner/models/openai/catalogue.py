@@ -14,7 +14,7 @@ from limner.domain.task import AUTO_ASPECT_RATIO, Operation
 from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
 from limner.models.openai.dialects import DIALECTS, LIKE_OPENAI, LITELLM, LITELLM_OPENAI, OPENAI, Dialect, SeedPlace
 from limner.models.openai.model import TIMEOUTS, OpenAiModel
-from limner.models.openai.requests import Upstream
+from limner.models.openai.requests import OMITTABLE, UNSAID_RATIOS, Upstream
 
 BASE_URL: Final = "https://api.openai.com/v1"
 API_KEY_ENV: Final = "OPENAI_API_KEY"
@@ -104,6 +104,7 @@ def openai_model(
     images_per_call: int = 0,
     quality: str = "",
     previews: int = 2,
+    omit: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
     timeouts: Timeouts = TIMEOUTS,
     retry: RetryPolicy | None = None,
@@ -113,10 +114,13 @@ def openai_model(
     ``api_key_env`` names where ``api_key`` came from: named and empty, the model is not ready; a server of one's own
     may have neither. ``operations`` restricts what the dialect can; ``images_per_call`` 0 is the dialect's own.
     ``quality`` is the vendor's word, and left out when empty. ``previews`` is how many early forms a watched picture
-    gets, 0 to 3; OpenAI charges for each. ``overrides`` are fields of ``ModelCapabilities``.
+    gets, 0 to 3; OpenAI charges for each. ``omit`` names fields that the server does not take; without ``size`` the
+    model has one shape, ``1:1`` unless ``overrides`` name another, and without ``seed`` no seeds. ``overrides`` are
+    fields of ``ModelCapabilities``.
     Raises ``ValueError`` or ``TypeError``, which say what is wrong with the entry.
     """
     upstream = _upstream(upstream_model or model_id, dialect, images_per_call, quality, previews)
+    upstream = replace(upstream, omit=_omitted(omit))
     return OpenAiModel(
         _capabilities(model_id, upstream, operations, price_usd, overrides or {}),
         upstream,
@@ -151,6 +155,12 @@ def _upstream(name: str, dialect_name: str, images_per_call: int, quality: str, 
     return Upstream(model=name, dialect=dialect, sizes=sizes, quality=quality, previews=previews)
 
 
+def _omitted(names: Iterable[str]) -> frozenset[str]:
+    if wrong := [name for name in names if name not in OMITTABLE]:
+        raise ValueError(f"omit: {', '.join(wrong)} can't be left out; {', '.join(OMITTABLE)} can")
+    return frozenset(names)
+
+
 def _facts(name: str) -> ModelFacts | None:
     """Return what is known of a model, which a proxy may call ``openai/gpt-image-2``."""
     return MODELS.get(name.rpartition("/")[2])
@@ -173,10 +183,12 @@ def _capabilities(
         aspect_ratios=(*upstream.sizes, AUTO_ASPECT_RATIO) if edits else tuple(upstream.sizes),
         max_input_images=dialect.max_input_images if edits else int(Operation.UPSCALE in able),
         upscale_factors=dialect.upscale_factors if Operation.UPSCALE in able else (),
-        seeds=dialect.seed is not SeedPlace.NOWHERE,
+        seeds=dialect.seed is SeedPlace.PROMPT or (dialect.seed is SeedPlace.FIELD and "seed" not in upstream.omit),
         price_usd=price_usd,
         retires=facts.retires if facts else None,
     )
+    if "size" in upstream.omit:
+        overrides = {"aspect_ratios": tuple(each for each in UNSAID_RATIOS if each in known.aspect_ratios), **overrides}
     return known.overridden(overrides)
 
 

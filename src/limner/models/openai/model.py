@@ -1,19 +1,20 @@
 """The adapter: a model behind OpenAI's protocol as a model of the catalogue."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from limner.domain.errors import (
-    ContentRejectedError,
     LimnerError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
-    StorageUnavailableError,
 )
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import MissingPicture
+from limner.domain.task import MissingPicture, UpscaleTask
+from limner.models.complaint import Complaint
 from limner.models.http import (
     NOT_BOUGHT,
     OUTCOME,
@@ -29,17 +30,17 @@ from limner.models.http import (
     RetryPolicy,
     Share,
     Timeouts,
-    UnboughtError,
     UnreadableAnswerError,
     definite,
     gravest,
     picture_bytes,
     provider_errors,
     retry_surely_unbought,
+    surely_unbought,
 )
 from limner.models.openai.answers import Entry, entries_of, streamed_entry
-from limner.models.openai.refusals import Fault, fault_of, refusal, refuses_field, says_busy
-from limner.models.openai.requests import BASE64_FIELD, Call, Upstream, calls
+from limner.models.openai.refusals import refusal, refused_fields, says_busy
+from limner.models.openai.requests import Call, Upstream, calls, changes_wish
 from limner.service.ports import Job, MadePicture, Order
 
 log = logging.getLogger(__name__)
@@ -82,12 +83,17 @@ class OpenAiModel:
         self._unready = f"{api_key_env} is not set" if api_key_env and not api_key else ""
         self._retry = retry or RetryPolicy()
         self._retry_within_s = retry_within_s
-        self._knows_base64_field = True
+        self._omitted = upstream.omit
 
     @property
     def capabilities(self) -> ModelCapabilities:
         """What it can do."""
         return self._capabilities
+
+    @property
+    def refused_fields(self) -> tuple[str, ...]:
+        """The fields that the server turned out not to take; the operator's own ``omit`` is not among them."""
+        return tuple(sorted(self._omitted - self._upstream.omit))
 
     def unready_reason(self) -> str:
         """Return that the key is missing; empty when it is there or none is needed."""
@@ -97,7 +103,8 @@ class OpenAiModel:
         """Buy the pictures. Raises ``InvalidFieldError`` for a prompt that the server would misread."""
         if self._unready:
             raise ProviderMisconfiguredError(metadata={OUTCOME: NOT_BOUGHT})
-        planned = tuple(calls(order, self._upstream, watched=job.watched))
+        upstream = replace(self._upstream, omit=self._omitted)
+        planned = tuple(calls(order, upstream, watched=job.watched))
         work = _Work(order, job)
         async with asyncio.TaskGroup() as group:
             for call in planned:
@@ -111,55 +118,73 @@ class OpenAiModel:
         # What the answer takes is given back when its last picture is kept.
         with self._api.share() as share:
             try:
-                entries = await self._buy(call, work, share)
+                call, entries = await self._buy(call, work, share)
             except LimnerError as error:
                 work.lost(call.indexes, error)
             else:
                 await self._hand_over(call, entries, work, share)
 
-    async def _buy(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
-        with provider_errors():
-            return await retry_surely_unbought(
-                lambda: self._submit(call, work, share), self._retry, within_s=self._retry_within_s
-            )
+    async def _buy(self, call: Call, work: "_Work", share: Share) -> tuple[Call, list[Entry]]:
+        """Return what came, and of which call: it is made again without each field that the server does not take."""
+        while True:
+            call = call.without(self._omitted)
+            if changes_wish(work.order.task, self._omitted - self._upstream.omit):
+                raise ProviderMisconfiguredError(
+                    "The provider does not take a field that this request needs.", metadata={OUTCOME: NOT_BOUGHT}
+                )
+            submit = functools.partial(self._submit, call, work, share)
+            try:
+                with provider_errors():
+                    return call, await retry_surely_unbought(submit, self._retry, within_s=self._retry_within_s)
+            except _FieldRefusedError as refused:
+                self._omit(refused.fields)
+
+    def _omit(self, fields: frozenset[str]) -> None:
+        if new := fields - self._omitted:
+            self._omitted |= new
+            facts = {
+                "model": self._capabilities.id,
+                "fields": sorted(new),
+                "setting": f"omit = {sorted(self._omitted)}",
+            }
+            log.warning("a provider's server does not take a field; it is left out from now on", extra=facts)
 
     async def _submit(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
         with self._breaker.attempt():
             submission = await work.job.submitting(call.indexes)
             try:
                 return await self._ask(call, work, share)
-            except (CallError, LimnerError) as error:
+            except (CallError, LimnerError, _FieldRefusedError) as error:
                 if isinstance(error, CallError):
                     log.warning("a call failed", extra={"model": self._capabilities.id, "why": str(error)})
-                if isinstance(error, UnboughtError | StorageUnavailableError) or _bought_nothing(error):
+                if isinstance(error, _FieldRefusedError) or surely_unbought(error):
                     await submission.void()
                 raise
 
     async def _ask(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
-        if not self._knows_base64_field:
-            call = call.without(BASE64_FIELD)
         async with self._api.stream("POST", call.path, call.body(work.order.inputs), share=share) as stream:
             if stream.is_events and stream.status < 300:
-                return [await streamed_entry(stream, _Previews(call, work.job, self._upstream.previews).show)]
+                show = _Previews(call, work.job, self._upstream.previews).show
+                return [await streamed_entry(stream, show, work.prompt)]
             response = await stream.read()
-        fault = fault_of(response)
-        if BASE64_FIELD in call.fields and refuses_field(response.status, fault, BASE64_FIELD):
-            self._knows_base64_field = False
-            raise UnboughtError("a field is not known", retry_after_s=0)
-        if error := refusal(response.status, fault):
-            self._note(error, fault, response)
+        complaint = Complaint.of(response, work.prompt) if response.status >= 300 else Complaint()
+        if fields := refused_fields(response.status, complaint, call.fields):
+            raise _FieldRefusedError(fields)
+        if error := refusal(response.status, complaint):
+            self._note(error, complaint, response)
             raise error
-        return entries_of(definite(response, unbought=says_busy(response.status, fault)))
+        return entries_of(definite(response, unbought=says_busy(response.status, complaint)), work.prompt)
 
-    def _note(self, error: LimnerError, fault: Fault, response: Response) -> None:
-        """Log a refusal, in no words of the vendor's but its code."""
-        level = logging.INFO if isinstance(error, ContentRejectedError) else logging.WARNING
+    def _note(self, error: LimnerError, complaint: Complaint, response: Response) -> None:
+        """Log a refusal, in no words of the vendor's but its codes."""
         facts = {
             "status": response.status,
-            "code": fault.safe_code,
+            "codes": complaint.safe_codes,
+            "fields": sorted(complaint.fields)[:8],
+            "told": error.reason,
             "provider_request": response.header("x-request-id"),
         }
-        log.log(level, "a provider refuses", extra={"model": self._capabilities.id, **facts})
+        log.warning("a provider refuses", extra={"model": self._capabilities.id, **facts})
 
     async def _hand_over(self, call: Call, entries: list[Entry], work: "_Work", share: Share) -> None:
         """Keep the pictures one by one, and let go of each as soon as it is kept."""
@@ -183,12 +208,22 @@ class OpenAiModel:
             work.describe(entry.revised_prompt)
 
     async def _bytes_of(self, entry: Entry, share: Share) -> bytes:
+        if entry.refusal:
+            raise entry.refusal
         if entry.base64 or not entry.address:
             try:
                 return picture_bytes(entry.base64)
             except UnreadableAnswerError as error:
                 raise ResultError("an answer holds no picture where one should be") from error
         return await self._results.fetch(entry.address, share=share)
+
+
+class _FieldRefusedError(Exception):
+    """A request was not taken because of fields that can be left out; surely nothing was bought."""
+
+    def __init__(self, fields: frozenset[str]) -> None:
+        super().__init__("a field is not known")
+        self.fields = fields
 
 
 class _Previews:
@@ -208,6 +243,7 @@ class _Work:
     def __init__(self, order: Order, job: Job) -> None:
         self.order = order
         self.job = job
+        self.prompt = "" if isinstance(order.task, UpscaleTask) else order.task.prompt
         self._made = 0
         self._lost: dict[int, LimnerError] = {}
         self._described = False
@@ -231,10 +267,6 @@ class _Work:
             raise gravest(self._lost[index] for index in sorted(self._lost))
         for index, error in sorted(self._lost.items()):
             self.job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
-
-
-def _bought_nothing(error: Exception) -> bool:
-    return isinstance(error, LimnerError) and error.metadata.get(OUTCOME) == NOT_BOUGHT
 
 
 def _lost(message: str) -> ProviderUnavailableError:

@@ -1,6 +1,6 @@
 """What is asked: which pictures by one call, and its body."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,8 +18,11 @@ _PATHS = {
 }
 _SEEDS = limits.MAX_SEED + 1
 
-BASE64_FIELD: Final = "response_format"
-"""Not OpenAI's any longer; other servers answer with addresses unless it says otherwise."""
+OMITTABLE: Final = ("size", "output_format", "quality", "response_format", "n", "seed", "stream")
+"""Fields without which a request still asks for a picture."""
+_GOES_WITH: Final = {"partial_images": "stream"}
+UNSAID_RATIOS: Final = ("1:1", AUTO_ASPECT_RATIO)
+"""What a task has whose caller asked for no shape."""
 
 Fields = dict[str, str | int | bool]
 
@@ -35,6 +38,8 @@ class Upstream:
     quality: str = ""
     previews: int = 0
     """Early forms of a picture that are asked for when somebody watches."""
+    omit: frozenset[str] = frozenset()
+    """Fields that its server does not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +53,10 @@ class Call:
     seed: int | None
     """The seed of the first one, the next ones follow; ``None`` when the server has no seeds."""
 
-    def without(self, name: str) -> "Call":
-        """Return the call without a field."""
-        return replace(self, fields={each: value for each, value in self.fields.items() if each != name})
+    def without(self, names: Set[str]) -> "Call":
+        """Return the call without some fields; without its seed, it does not say which one made its pictures."""
+        fields = {each: value for each, value in self.fields.items() if not {each, _GOES_WITH.get(each)} & names}
+        return replace(self, fields=fields, seed=None if "seed" in names else self.seed)
 
     def body(self, inputs: Sequence[InputPicture]) -> Body:
         """Return the body. The inputs are read while they are sent, and kept nowhere: a call waits for minutes."""
@@ -68,12 +74,14 @@ def calls(order: Order, upstream: Upstream, *, watched: bool) -> Iterator[Call]:
     dialect, count = upstream.dialect, order.task.num_images
     streamed = watched and count == 1 and dialect.streams and upstream.previews > 0
     first_seed = None if dialect.seed is SeedPlace.NOWHERE else order.seed
-    for indexes in _shares(count, dialect.images_per_call, first_seed or 0):
+    most = 1 if "n" in upstream.omit else dialect.images_per_call
+    for indexes in _shares(count, most, first_seed or 0):
         seed = None if first_seed is None else (first_seed + indexes[0]) % _SEEDS
         fields = _fields(order, upstream, len(indexes), seed)
         if streamed:
             fields |= {"stream": True, "partial_images": upstream.previews}
-        yield Call(path=_PATHS[order.task.operation], fields=fields, indexes=indexes, seed=seed)
+        call = Call(path=_PATHS[order.task.operation], fields=fields, indexes=indexes, seed=seed)
+        yield call.without(upstream.omit)
 
 
 def _shares(count: int, most: int, seed: int) -> Iterator[tuple[int, ...]]:
@@ -105,13 +113,24 @@ def _fields(order: Order, upstream: Upstream, count: int, seed: int | None) -> F
 
 
 def _base64_field(dialect: Dialect) -> Fields:
-    return {BASE64_FIELD: "b64_json"} if dialect.asks_for_base64 else {}
+    return {"response_format": "b64_json"} if dialect.asks_for_base64 else {}
 
 
 def _size(task: GenerateTask | EditTask, upstream: Upstream) -> str:
     if task.aspect_ratio == AUTO_ASPECT_RATIO:
         return upstream.dialect.auto_size
     return upstream.sizes[task.aspect_ratio]
+
+
+def changes_wish(task: GenerateTask | EditTask | UpscaleTask, omitted: Set[str]) -> bool:
+    """Return whether a caller asks for what stands in an omitted field: nothing is silently changed.
+
+    A caller who says nothing, or the default, gets what the server makes of its own accord.
+    """
+    if isinstance(task, UpscaleTask):
+        return False
+    other_shape = "size" in omitted and task.aspect_ratio not in UNSAID_RATIOS
+    return other_shape or ("seed" in omitted and task.seed is not None)
 
 
 def _plain_parts(fields: Fields) -> Iterator[Part]:
