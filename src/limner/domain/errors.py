@@ -24,7 +24,7 @@ Messages are written for callers: nothing internal, no prompt, no key.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,16 @@ class LimnerError(Exception):
     def message(self) -> str:
         """What the caller reads."""
         return str(self)
+
+    def again(self) -> Self:
+        """Return the same fact, to be raised once more.
+
+        One that is kept and raised would gather the frames, and so the requests, of all who were told it.
+        """
+        error = type(self).__new__(type(self))
+        error.args = self.args
+        error.__dict__.update(self.__dict__)
+        return error
 
 
 class InvalidFieldError(LimnerError):

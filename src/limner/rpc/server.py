@@ -8,11 +8,11 @@ from imageservice.v1 import image_service_pb2, image_service_pb2_grpc
 
 from limner.domain import limits
 from limner.rpc.interceptors.access_log import AccessLogLayer
-from limner.rpc.interceptors.authorisation import AuthorisationLayer
+from limner.rpc.interceptors.authorisation import MembershipLayer, TokenLayer
 from limner.rpc.interceptors.errors import ErrorLayer
 from limner.rpc.interceptors.layer import Layers
+from limner.rpc.interceptors.receiving import ReceivingLayer
 from limner.rpc.interceptors.refusal import RefusalLayer
-from limner.rpc.interceptors.uploads import UploadGate
 from limner.rpc.reflection import add_reflection
 from limner.rpc.servicer import ImageServicer
 from limner.service.ports import TokenVerifier
@@ -27,7 +27,7 @@ _OPTIONS: Final = (
     ("grpc.max_metadata_size", limits.MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", limits.MAX_METADATA_BYTES),
     ("grpc.so_reuseport", 1),
-    # Else gRPC receives up to 16 MiB ahead of a handler that is not there yet: see ``UploadGate``.
+    # Else gRPC receives up to 16 MiB ahead of a handler that did not ask for it: see ``ReceivingLayer``.
     ("grpc.http2.bdp_probe", 0),
     # A call of five minutes must live through quiet times, and clients may ping to keep it so.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -39,8 +39,12 @@ class RpcServer:
     """Answers calls on one or more addresses until it is stopped."""
 
     def __init__(self, servicer: ImageServicer, verifier: TokenVerifier) -> None:
-        layers = Layers([AccessLogLayer(), ErrorLayer(), AuthorisationLayer(verifier), RefusalLayer()])
-        self._server = aio.server(interceptors=[UploadGate(), layers], options=_OPTIONS)
+        layers = Layers(
+            [AccessLogLayer(), ErrorLayer(), TokenLayer(verifier)],
+            ReceivingLayer(),
+            [MembershipLayer(), RefusalLayer()],
+        )
+        self._server = aio.server(interceptors=[layers], options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         image_service_pb2_grpc.add_ImageServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

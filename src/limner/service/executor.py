@@ -31,7 +31,12 @@ class BoundedExecutor:
         self._free -= 1
         future = self._pool.submit(functools.partial(function, *args, **kwargs))
         future.add_done_callback(lambda _: self._release_soon(loop))
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            # It knows what it raises, which knows this frame: a circle that would keep the arguments, whole pictures,
+            # until a collection comes by.
+            del future
 
     def close(self) -> None:
         """Refuse what waits and end the threads when they are done."""

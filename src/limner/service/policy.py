@@ -12,6 +12,12 @@ def require_member(caller: Caller, workspace_id: str) -> None:
         raise PermissionDeniedError("You are not a member of this workspace.")
 
 
+def require_membership(caller: Caller) -> None:
+    """Raise ``PermissionDeniedError`` for who is a member of no workspace at all: whichever it will be."""
+    if not caller.admin and not caller.workspaces:
+        raise PermissionDeniedError("You are not a member of this workspace.")
+
+
 def require_creator(caller: Caller, image: Image) -> None:
     """Raise ``PermissionDeniedError`` unless the caller made the image. Being an admin does not help."""
     if image.created_by_user_id != caller.user_id:

@@ -174,7 +174,7 @@ class Run:
         finally:
             self.leave()
         if self.error is not None:
-            raise self.error
+            raise self.error.again()
         return self.generation
 
     def join(self) -> None:
@@ -463,8 +463,10 @@ class Run:
                 each.keeping.cancel()
 
     def _told(self, error: LimnerError) -> LimnerError:
-        error.metadata = {**error.metadata, "generationId": self.generation.id}
-        return error
+        """Return the error for callers. It is kept, so without the frames that it passed, and the pictures in them."""
+        told = error.again()
+        told.metadata = {**error.metadata, "generationId": self.generation.id}
+        return told
 
     async def _cancel_at_provider(self) -> bool:
         """Ask the provider to stop what it accepted; return whether it may still bill."""

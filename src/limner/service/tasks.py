@@ -142,7 +142,7 @@ class TaskRunner:
         if generation.state is not GenerationState.RUNNING:
             yield Completed(generation)
         if error is not None:
-            raise error
+            raise error.again()
 
     async def generation(self, workspace_id: str, generation_id: str) -> Generation:
         """Return a generation."""
@@ -226,6 +226,8 @@ class TaskRunner:
         except asyncio.CancelledError:
             beginning.add_done_callback(_give_up)
             raise
+        finally:
+            del beginning  # it keeps what it raises, which keeps this frame
 
     async def _begin(self, asked: Asked, task: Task, model: ImageModel) -> Run | str:
         if self._draining:

@@ -1,3 +1,6 @@
+import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -6,10 +9,12 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc import aio
 
+from limner.domain.errors import PermissionDeniedError
 from limner.rpc.call import REQUEST_ID_KEY
 from limner.rpc.interceptors.access_log import AccessLogLayer
 from limner.rpc.interceptors.errors import ErrorLayer
 from limner.rpc.interceptors.layer import Answer, Layers
+from limner.rpc.interceptors.receiving import ReceivingLayer
 
 CODEC: dict[str, Any] = {
     "request_deserializer": StringValue.FromString,
@@ -77,7 +82,7 @@ def counting() -> CountingLayer:
 
 @pytest.fixture
 async def channel(counting: CountingLayer) -> AsyncIterator[aio.Channel]:
-    server = aio.server(interceptors=[Layers([AccessLogLayer(), ErrorLayer(), counting])])
+    server = aio.server(interceptors=[Layers([AccessLogLayer(), ErrorLayer()], ReceivingLayer(), [counting])])
     server.add_registered_method_handlers("test.Test", HANDLERS)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -130,3 +135,45 @@ async def test_layers_are_put_around_a_method_once(channel: aio.Channel, countin
     for _ in range(3):
         await caller(channel, "unary_unary", "OneToOne")(StringValue())
     assert counting.methods == ["/test.Test/OneToOne"]
+
+
+async def test_a_call_without_a_message_is_answered_at_once(channel: aio.Channel) -> None:
+    call = caller(channel, "stream_unary", "OneToOne")(iter(()))
+    with pytest.raises(aio.AioRpcError) as raised:
+        await call
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+class Large:
+    """A request of which can be told when it is gone."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+async def test_a_refused_call_lets_go_of_its_request_without_a_collection() -> None:
+    gone = asyncio.Event()
+
+    async def refuse(request: Large, context: Any) -> StringValue:
+        weakref.finalize(request, gone.set)
+        try:
+            raise ValueError("deep inside")
+        except ValueError as error:
+            raise PermissionDeniedError from error
+
+    handler = grpc.unary_unary_rpc_method_handler(refuse, Large, CODEC["response_serializer"])
+    server = aio.server(interceptors=[Layers([AccessLogLayer(), ErrorLayer()], ReceivingLayer(), [])])
+    server.add_registered_method_handlers("test.Test", {"Refuse": handler})
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    gc.disable()
+    try:
+        async with aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(aio.AioRpcError) as raised:
+                await caller(channel, "unary_unary", "Refuse")(StringValue(value="a"))
+        assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        async with asyncio.timeout(5):
+            await gone.wait()
+    finally:
+        gc.enable()
+        await server.stop(None)

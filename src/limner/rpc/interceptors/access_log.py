@@ -6,9 +6,6 @@ import time
 import uuid
 from typing import Any
 
-import grpc
-from grpc import aio
-
 from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin
 from limner.rpc.interceptors.layer import Answer
 
@@ -31,11 +28,9 @@ class AccessLogLayer:
             ended = "CANCELLED"
             try:
                 message = await answer(request, context)
-                ended = "OK"
+                code = context.code()  # an error was told already, which raised nothing
+                ended = code.name if code else "OK"
                 return message
-            except aio.AbortError:
-                ended = grpc.StatusCode(context.code()).name if context.code() else "ABORTED"
-                raise
             finally:
                 _log(call, method, ended, time.perf_counter() - started)
 

@@ -13,22 +13,37 @@ from limner.service import policy
 from limner.service.ports import TokenVerifier
 
 
-class AuthorisationLayer:
-    """Checks the access token, and the membership in the workspace that the request names."""
+class TokenLayer:
+    """Checks the access token, before anything of the request's message is received."""
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
+
+    def around(self, answer: Answer, method: str) -> Answer:
+        """Let a call through whose caller is known, or raise why not."""
+        access = POLICIES.get(method)
+
+        async def identified(request: Any, context: Context) -> Any:
+            if access is None:
+                raise PermissionDeniedError
+            if access is not Access.OPEN:
+                caller = await self._verifier.verify(bearer_token(header_values(context, "authorization")))
+                current_call().caller = caller
+                if access is Access.MEMBER:
+                    policy.require_membership(caller)
+            return await answer(request, context)
+
+        return identified
+
+
+class MembershipLayer:
+    """Checks the membership in the workspace that the request names: the message, so it must have been received."""
 
     def around(self, answer: Answer, method: str) -> Answer:
         """Let a call through, or raise why not."""
         access = POLICIES.get(method)
 
         async def authorised(request: Any, context: Context) -> Any:
-            if access is None:
-                raise PermissionDeniedError
-            if access is not Access.OPEN:
-                caller = await self._verifier.verify(bearer_token(header_values(context, "authorization")))
-                current_call().caller = caller
             if isinstance(request, Undecodable):
                 raise InvalidFieldError([FieldViolation("request", "can't be read: it is not a message of its type")])
             if access is Access.MEMBER:

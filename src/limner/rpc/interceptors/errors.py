@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -20,7 +21,7 @@ class ErrorLayer:
     """Answers our own errors by the table in ``status.py``, and any other as INTERNAL with the request's id."""
 
     def around(self, answer: Answer, method: str) -> Answer:
-        """Abort a call with the status of what was raised."""
+        """End a call with the status of what was raised."""
 
         async def answered(request: Any, context: Context) -> Any:
             try:
@@ -28,16 +29,38 @@ class ErrorLayer:
             except (aio.BaseError, asyncio.CancelledError):  # gRPC's own: it was aborted, or nobody is there any more
                 raise
             except LimnerError as error:
-                await _abort(context, error)
+                refusal = _refusal(error)
             except Exception:
                 log.exception("a call failed", extra={"method": method})
-                await _abort(context, InternalError())
+                refusal = _refusal(InternalError())
+            # Not before the error is gone: gRPC keeps what ``abort`` raises until a collection comes by, and with it
+            # would keep, by way of its context, each frame that the error passed, the request's 20 MiB in one of them.
+            await refusal.tell(context)
+            return None
 
         return answered
 
 
-async def _abort(context: Context, error: LimnerError) -> None:
-    code: grpc.StatusCode = CODES[type(error)]
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What a caller is told in place of an answer. It holds nothing of where the error came from."""
+
+    code: grpc.StatusCode
+    message: str
+    trailers: tuple[tuple[str, str | bytes], ...]
+
+    async def tell(self, context: Context) -> None:
+        """End the call. gRPC ends the handler by itself as soon as that returns."""
+        try:
+            await context.abort(self.code, self.message, self.trailers)
+        except aio.AbortError as error:
+            # It is kept by the call, which this frame refers to; gRPC raises it again, where no frame of ours is.
+            error.__traceback__ = None
+        except aio.InternalError:
+            log.debug("nobody was there to be told of an error")
+
+
+def _refusal(error: LimnerError) -> _Refusal:
     request_id = current_call().request_id
     if isinstance(error, InternalError):
         error.metadata = {**error.metadata, "requestId": request_id}
@@ -48,4 +71,4 @@ async def _abort(context: Context, error: LimnerError) -> None:
     ]
     if error.retry_after_s is not None:
         trailers.append(("retry-after", str(math.ceil(error.retry_after_s))))
-    await context.abort(code, status.message, tuple(trailers))
+    return _Refusal(CODES[type(error)], status.message, tuple(trailers))

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias
 
 import grpc
-from grpc_interceptor.server import AsyncServerInterceptor
+from grpc import aio
 
 from limner.rpc.call import Context, current_call
 from limner.rpc.interceptors.decoding import lenient
@@ -25,16 +25,19 @@ class Layer(Protocol):
         """Return what passes calls on to ``answer``. ``method`` is its full name, ``/package.Service/Call``."""
 
 
-class Layers(AsyncServerInterceptor):
+class Layers(aio.ServerInterceptor):
     """Puts the layers, which are given from the outside in, around each method's handler when it is first called.
 
-    One interceptor for all of them: grpc-interceptor builds its handler anew in each call, which is kept here instead.
+    Requests reach the outer layers unread: gRPC reads the message of a unary call before any handler sees it, 20 MiB
+    of a stranger's included, so each method is served as if its request were a stream. On the wire both are the same.
+    ``inner`` get the message, which ``receive`` reads, or the iterator of a method whose requests are a stream.
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers = layers
+    def __init__(self, outer: Sequence[Layer], receive: Layer, inner: Sequence[Layer]) -> None:
+        self._outer = outer
+        self._receive = receive
+        self._inner = inner
         self._handlers: dict[str, Handler] = {}
-        self._answers: dict[str, Answer] = {}
 
     async def intercept_service(
         self,
@@ -44,38 +47,33 @@ class Layers(AsyncServerInterceptor):
         """Return the handler within the layers, or None where there is no such method."""
         name = handler_call_details.method
         if name not in self._handlers:
-            building = super().intercept_service(continuation, handler_call_details)  # type: ignore[no-untyped-call]
-            handler: Handler = await building
+            handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            self._handlers[name] = _lenient(handler)
+            self._handlers[name] = self._around(handler, name)
         return self._handlers[name]
 
-    async def intercept(self, method: Callable[..., Any], request: Any, context: Context, method_name: str) -> Any:
-        """Pass a call through the layers to the method."""
-        if method_name not in self._answers:
-            self._answers[method_name] = self._around(method, method_name)
-        return await self._answers[method_name](request, context)
-
-    def _around(self, method: Callable[..., Any], name: str) -> Answer:
-        answer = _answer(method, streams=self._handlers[name].response_streaming)
-        for layer in reversed(self._layers):
+    def _around(self, handler: Handler, name: str) -> Handler:
+        answer = _answer(handler)
+        receive = [] if handler.request_streaming else [self._receive]
+        for layer in reversed([*self._outer, *receive, *self._inner]):
             answer = layer.around(answer, name)
-        return answer
+        decode = handler.request_deserializer
+        if decode is not None and not handler.request_streaming:
+            decode = lenient(decode)
+        streams = handler.response_streaming
+        build = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
+        return build(answer, request_deserializer=decode, response_serializer=handler.response_serializer)
 
 
-def _lenient(handler: Handler) -> Handler:
-    decode = handler.request_deserializer
-    if decode is None or handler.request_streaming:
-        return handler
-    return handler._replace(request_deserializer=lenient(decode))
-
-
-def _answer(method: Callable[..., Any], *, streams: bool) -> Answer:
+def _answer(handler: Handler) -> Answer:
+    request = "stream" if handler.request_streaming else "unary"
+    response = "stream" if handler.response_streaming else "unary"
+    method = getattr(handler, f"{request}_{response}")
     if inspect.isasyncgenfunction(method):
         return _written(method)
     # A stream that is no generator writes its messages by itself.
-    return method if streams else _returned(method)
+    return _written_by_itself(method) if handler.response_streaming else _returned(method)
 
 
 def _returned(method: Answer) -> Answer:
@@ -83,6 +81,13 @@ def _returned(method: Answer) -> Answer:
         message = await method(request, context)
         await context.send_initial_metadata(current_call().headers)
         return message
+
+    return answer
+
+
+def _written_by_itself(method: Answer) -> Answer:
+    async def answer(request: Any, context: Context) -> None:
+        await method(request, context)
 
     return answer
 
