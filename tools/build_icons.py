@@ -1,7 +1,7 @@
 """Rebuilds ``src/sketch/icons.zip`` from npm packages. Needs npm and the project's environment.
 
     npm install --prefix build/npm @iconify-json/noto@1.2.9 emojibase-data@17.0.0 emojilib@4.0.3
-    .venv/bin/python tools/build_icons.py build/npm/node_modules
+    .venv/bin/python -m tools.build_icons build/npm/node_modules
 
 The archive holds one SVG fragment per icon (a 128 by 128 box, without the ``svg`` element) and ``index.json``:
 
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from sketch.raster import Raster, document
+from sketch.words import plain
+from tools.icon_colours import UnknownColourError, plain_colours
 
 TARGET = Path(__file__).parent.parent / "src/sketch/icons.zip"
 BOX = 128
@@ -48,6 +50,11 @@ MOST_ICONS_PER_KEYWORD = 10
 def main(packages: Path) -> None:
     """Write the archive."""
     emojis = _wanted(packages)
+    for name, emoji in emojis.items():
+        try:
+            emoji["body"] = plain_colours(emoji["body"])
+        except UnknownColourError as error:
+            sys.exit(f"{name}: {error}")
     raster = Raster()
     icons = {name: [emoji["emoji"], emoji["kind"], *_measured(raster, emoji["body"])] for name, emoji in emojis.items()}
     index = {"icons": icons, "words": _words(emojis)}
@@ -122,7 +129,7 @@ def _words(emojis: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
             scores[word][name] = max(points, scores[word].get(name, 0))
 
     for name, emoji in emojis.items():
-        label = re.sub(r"[^a-z0-9 '-]", "", emoji["label"])
+        label = re.sub(r"[^a-z0-9 '-]", "", plain(emoji["label"]))
         score(label, name, 1000)
         score(label.removeprefix("person ").removesuffix(" face"), name, 500 if label.endswith(" face") else 600)
         score(label.split()[-1], name, 300 - len(label))

@@ -27,6 +27,9 @@ OUT = ROOT / "out"
 WORKSPACE = "acme"
 USER = "ada"
 LIMNER = (sys.executable, "-m", "limner")
+PROMPT = "three sailing boats on the sea at sunset"
+INSTRUCTION = "make it warmer and add a lighthouse on the right"
+EXAMPLE_PROMPT = "a red apple on a table at night"
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,8 @@ def demo() -> None:
 
 def generate(running: Service, client: Client) -> str:
     """Generate two pictures over REST; return the id of the first."""
-    prompt = "three sailing boats on the sea at sunset, mountains behind"
-    print(f"generate over REST      “{prompt}”")
-    with running.post("image-generation-tasks", {"prompt": prompt, "aspectRatio": "16:9", "numImages": 2}) as response:
+    print(f"generate over REST      “{PROMPT}”")
+    with running.post("image-generation-tasks", {"prompt": PROMPT, "aspectRatio": "16:9", "numImages": 2}) as response:
         images = json.load(response)["images"]
     for image in images:
         write(client, client.image(image["id"]))
@@ -101,10 +103,9 @@ def generate(running: Service, client: Client) -> str:
 
 def edit(client: Client, image_id: str) -> str:
     """Edit a picture over gRPC, showing progress; return the id of the new one."""
-    prompt = "make it warmer and add a lighthouse on the right"
-    print(f"edit over gRPC          “{prompt}”")
+    print(f"edit over gRPC          “{INSTRUCTION}”")
     made = ""
-    for event in client.run(EditImagesRequest(prompt=prompt, image_ids=[image_id], output_format="jpeg")):
+    for event in client.run(EditImagesRequest(prompt=INSTRUCTION, image_ids=[image_id], output_format="jpeg")):
         if event.HasField("image"):
             write(client, event.image)
             made = event.image.id
@@ -146,10 +147,10 @@ def print_calls(grpc_address: str, http_address: str, token: str) -> None:
     path = f"v1/workspaces/{WORKSPACE}/image-generation-tasks"
     print(f"""curl -X POST http://{http_address}/{path} \\
   -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\
-  -d '{{"prompt": "a red apple on a table at night", "aspectRatio": "4:3"}}'
+  -d '{{"prompt": "{EXAMPLE_PROMPT}", "aspectRatio": "4:3"}}'
 
 grpcurl -plaintext -H "authorization: Bearer {token}" \\
-  -d '{{"workspaceId": "{WORKSPACE}", "prompt": "a red apple on a table at night"}}' \\
+  -d '{{"workspaceId": "{WORKSPACE}", "prompt": "{EXAMPLE_PROMPT}"}}' \\
   {grpc_address} imageservice.v1.ImageService/GenerateImages
 """)
 

@@ -64,6 +64,11 @@ class IconLibrary:
         self._by_character = {facts[0]: name for name, facts in index["icons"].items() if facts[0]}
         self.drawing = lru_cache(maxsize=256)(self._drawing)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of all icons."""
+        return list(self._icons)
+
     def named(self, name: str) -> Icon:
         """Return the icon of this name, which must exist."""
         return self._icons[name]

@@ -1,6 +1,7 @@
 """From an instruction to steps. Patterns stand in one table; what they ask for is done in ``editing``."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from sketch import vocabulary
 from sketch.icons import IconLibrary
 from sketch.reading import Reading, Thing, read
+from sketch.words import is_word, words_in
 
 _COLOUR: Final = "|".join(sorted(vocabulary.COLOURS, key=len, reverse=True))
 _SKY: Final = (
@@ -112,15 +114,6 @@ _MOST_STEPS: Final = 8
 _TAKEN: Final = "\0"
 """Stands for a letter that a step was found in."""
 
-_POLITE: Final = re.compile(
-    r"\b(?:please|can|could|you|would|the|this|that|it|its|picture|image|photo"
-    r"|photos|pictures|images|and|then|also|a|an|to|of|in|"
-    r"with|make|turn|into|look|looks|like|my|more|bit|little|slightly|much|very"
-    r"|lot|on|for|at|by|these|those|two|three|four|"
-    r"all|both|them|i|want|me|give|set|apply|effect|filter|style|some|put|be|"
-    r"is|so|convert|change|left|right|from)\b|[^\w]|\d"
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -155,7 +148,9 @@ def understand(text: str, icons: IconLibrary, seed: int) -> Instruction:
     steps: list[Step] = []
     unread: list[str] = []
     # Patterns meet short texts only: what some of them need grows with the square of the length.
-    for sentence in _SENTENCE.findall(re.sub(r"[^\S\n]+", " ", text.lower()))[:_MOST_SENTENCES]:
+    for sentence in _SENTENCE.findall(re.sub(r"[^\S\n]+", " ", unicodedata.normalize("NFC", text.lower())))[
+        :_MOST_SENTENCES
+    ]:
         found, left = _understood(sentence, icons)
         steps += found
         unread += left
@@ -174,7 +169,11 @@ def _understood(sentence: str, icons: IconLibrary) -> tuple[list[Step], list[str
                 found.append((match.start(), step))
                 sentence = sentence[: match.start()] + _TAKEN * len(match[0]) + sentence[match.end() :]
     found.sort(key=lambda each: each[0])
-    return [step for _, step in found], _POLITE.sub(" ", sentence.replace(_TAKEN, " ")).split()
+    return [step for _, step in found], _left(sentence.replace(_TAKEN, " "))
+
+
+def _left(text: str) -> list[str]:
+    return [word for word in words_in(text) if word not in vocabulary.POLITE and is_word(word)]
 
 
 def _guess(text: str, icons: IconLibrary, seed: int, unread: tuple[str, ...]) -> Instruction:
@@ -283,8 +282,8 @@ def _spot(rest: str) -> tuple[str, tuple[float, float] | None]:
 def _only_colour(rest: str) -> str:
     words = [
         word
-        for word in re.findall(r"[a-z]+", rest)
-        if word not in vocabulary.FILLERS and word not in {"solid", "plain", "pure"}
+        for word in words_in(rest)
+        if is_word(word) and word not in vocabulary.FILLERS and word not in {"solid", "plain", "pure"}
     ]
     return vocabulary.COLOURS.get(words[0], "") if len(words) == 1 else ""
 

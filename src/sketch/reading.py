@@ -1,6 +1,5 @@
 """From a prompt to what is in it: things with counts, colours and relations; setting, time, weather, style."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,13 +7,13 @@ from typing import Final
 from sketch import vocabulary
 from sketch.colours import mix
 from sketch.icons import Icon, IconLibrary, is_plural
+from sketch.words import is_word, plain, words_in
 
 MOST_WORDS: Final = 400
 """Words beyond these are not read: no picture holds so much."""
 
 MOST_THINGS: Final = 8
 LONGEST_PHRASE: Final = 4
-_TOKEN: Final = re.compile(r"[a-z0-9][a-z0-9'’-]*|[^\W\d_]+|[^\w\s]")
 _PLURAL: Final = 3
 _PLURAL_OF_SMALL: Final = 5
 _SMALL_KINDS: Final = frozenset({"plant-flower", "animal-bug"})
@@ -65,8 +64,14 @@ class Reading:
     """A colour that the sky or the background was asked to have."""
     features: list[str] = field(default_factory=list)
     """What the sky shows: ``sun``, ``full-moon``, ``crescent-moon``, ``stars``, ``rainbow``, ``clouds``."""
+    used: list[str] = field(default_factory=list)
+    """Words and phrases that something was drawn for."""
     unread: list[str] = field(default_factory=list)
-    """Words that nothing was drawn for."""
+    """Words that were not understood."""
+    crowded: list[str] = field(default_factory=list)
+    """Words of things that were too many to be drawn."""
+    is_foreign: bool = False
+    """Whether it is no English, so that none of its words was read: some would mean something else."""
 
     def is_empty(self) -> bool:
         """Whether nothing at all was understood."""
@@ -75,8 +80,18 @@ class Reading:
 
 def read(prompt: str, icons: IconLibrary) -> Reading:
     """Return what is understood of a prompt. Reads English nouns, and emojis."""
-    words = _TOKEN.findall(prompt.lower())[:MOST_WORDS]
-    return _Reader(words, icons).read()
+    words = words_in(prompt)[:MOST_WORDS]
+    if not _is_foreign(words):
+        return _Reader(words, icons).read()
+    reading = _Reader([word for word in words if not word[0].isalnum()], icons).read()
+    reading.unread += dict.fromkeys(word for word in words if word[0].isalnum())
+    reading.is_foreign = True
+    return reading
+
+
+def _is_foreign(words: Sequence[str]) -> bool:
+    foreign = sum(word in vocabulary.FOREIGN for word in words)
+    return foreign > 1 and foreign > sum(word in vocabulary.ENGLISH for word in words)
 
 
 class _Reader:
@@ -84,6 +99,7 @@ class _Reader:
 
     def __init__(self, words: Sequence[str], icons: IconLibrary) -> None:
         self._words, self._icons = words, icons
+        self._plain = [plain(word) for word in words]
         self._reading = Reading()
         self._group: list[int] = []
         self._new_clause()
@@ -101,9 +117,10 @@ class _Reader:
     def _take(self, position: int) -> int:
         """Understand what starts here, and return how many words that was."""
         for length in range(min(LONGEST_PHRASE, len(self._words) - position), 0, -1):
-            phrase = " ".join(self._words[position : position + length])
-            following = self._words[position + length] if position + length < len(self._words) else ""
+            phrase = " ".join(self._plain[position : position + length])
+            following = self._plain[position + length] if position + length < len(self._plain) else ""
             if self._takes_phrase(phrase, following):
+                self._use(" ".join(self._words[position : position + length]))
                 return length
         self._miss(self._words[position])
         return 1
@@ -182,17 +199,23 @@ class _Reader:
         if not tables:
             return False
         if not self._negated:
-            for name, value in tables.items():
-                if not getattr(self._reading, name):
-                    setattr(self._reading, name, value)
             feature = vocabulary.FEATURES.get(phrase)
             if feature and feature not in self._reading.features:
                 self._reading.features.append(feature)
+            if not (self._set_mood(tables) or feature):
+                self._reading.crowded.append(phrase)
             if self._relation == "above":
                 for index in self._group:
                     self._reading.things[index].place = "sky"
         self._new_clause()
         return True
+
+    def _set_mood(self, tables: Mapping[str, str]) -> bool:
+        """Take what was not said before, and tell whether the picture has any of it: there is one place, one time."""
+        for name, value in tables.items():
+            if not getattr(self._reading, name):
+                setattr(self._reading, name, value)
+        return any(getattr(self._reading, name) == value for name, value in tables.items())
 
     def _takes_position(self, phrase: str) -> bool:
         if phrase in vocabulary.PLACES:
@@ -220,7 +243,7 @@ class _Reader:
             if len(self._reading.things) < MOST_THINGS:
                 self._add(icon, phrase)
             else:
-                self._reading.unread.append(phrase)
+                self._reading.crowded.append(phrase)
         self._new_clause()
         return True
 
@@ -250,8 +273,13 @@ class _Reader:
                     self._reading.things[each].relation, self._reading.things[each].other = relation, index
             self._group = [index]
 
+    def _use(self, phrase: str) -> None:
+        silent = phrase in vocabulary.FILLERS or phrase in vocabulary.ARTICLES or phrase in self._reading.crowded
+        if not silent and (is_word(phrase) or phrase[0].isdigit()) and phrase not in self._reading.used:
+            self._reading.used.append(phrase)
+
     def _miss(self, word: str) -> None:
-        if len(word) > 1 and word not in self._reading.unread:
+        if is_word(word) and word not in self._reading.unread:
             self._reading.unread.append(word)
 
 

@@ -26,8 +26,6 @@ _FULL_LIGHT: Final = LIGHTS["day"][0]
 _WATERS: Final = frozenset({"sea", "lake", "beach"})
 _HORIZONS: Final = {"table": 0.56, "room": 0.58, "sea": 0.52, "forest": 0.6, "street": 0.58, "city": 0.64}
 _USUAL_HORIZON: Final = 0.57
-_DREAMLAND: Final = ("hills", "mountains", "lake", "meadow", "abstract")
-"""What is drawn for words that say nothing to ``sketch``; the seed takes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +85,8 @@ def _setting(reading: Reading, rng: random.Random) -> str:
         outdoors = [home for home in homes if home not in {"abstract", "table"}]
         needs_sky = bool(reading.weather or reading.time)
         return (outdoors or (["hills"] if needs_sky else homes))[0]
-    if reading.sky:
+    if reading.sky or reading.is_empty():
         return "abstract"
-    if reading.is_empty():
-        return rng.choice(_DREAMLAND)
     return rng.choice(("hills", "mountains", "lake", "meadow"))
 
 

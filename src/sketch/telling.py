@@ -6,7 +6,7 @@ from typing import Final
 from sketch.instructions import Instruction, Step
 from sketch.reading import Reading, Thing
 
-_MOST_UNREAD: Final = 12
+_MOST_WORDS: Final = 12
 _STEPS: Final = {
     "mono": "greys",
     "more_contrast": "more contrast",
@@ -48,8 +48,15 @@ def tell_reading(reading: Reading) -> str:
         parts.append("the colour of the backdrop")
     if reading.style:
         parts.append(f"style: {reading.style}")
-    drawn = "; ".join(parts) if parts else "none of these words has an icon, so the picture is a free composition"
-    return f"Drawn from icons, without a neural network: {drawn}.{_unread(reading.unread)}"
+    if parts:
+        drawn = "; ".join(parts)
+    elif reading.is_foreign:
+        drawn = "only English is read, and emojis, so the picture is an abstract composition"
+    else:
+        drawn = "none of these words is known, so the picture is an abstract composition"
+    # Without a part nothing came of "in" and its like.
+    listed = _listed("Words used", reading.used if parts else ()) + _listed("Not understood", reading.unread)
+    return f"Drawn from icons, without a neural network: {drawn}.{listed}{_listed('No room for', reading.crowded)}"
 
 
 def tell_edit(instruction: Instruction, inputs: int) -> str:
@@ -62,7 +69,8 @@ def tell_edit(instruction: Instruction, inputs: int) -> str:
     done = "; ".join(names) if names else "nothing"
     if instruction.is_guess:
         done = f"nothing was understood, so only a mild change of colours ({done})"
-    return f"Edited by rules, without a neural network: {done}.{_unread(instruction.unread)}"
+    listed = _listed("Words used", dict.fromkeys(step.text for step in instruction.steps if step.text))
+    return f"Edited by rules, without a neural network: {done}.{listed}{_listed('Not understood', instruction.unread)}"
 
 
 def _step(step: Step) -> str:
@@ -81,9 +89,9 @@ def _things(things: Iterable[Thing]) -> str:
     return ", ".join(f"{thing.count} × {thing.icon.label}" if thing.count > 1 else thing.icon.label for thing in things)
 
 
-def _unread(words: Iterable[str]) -> str:
+def _listed(title: str, words: Iterable[str]) -> str:
     words = list(words)
     if not words:
         return ""
-    more = ", ..." if len(words) > _MOST_UNREAD else ""
-    return f" Not drawn: {', '.join(words[:_MOST_UNREAD])}{more}."
+    more = ", ..." if len(words) > _MOST_WORDS else ""
+    return f" {title}: {', '.join(words[:_MOST_WORDS])}{more}."

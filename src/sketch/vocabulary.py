@@ -15,6 +15,20 @@ NUMBERS: Final = {
 }  # fmt: skip
 """How many of a thing a word means."""
 
+ARTICLES: Final = _words("a an")
+
+ENGLISH: Final = _words("a an the of in on at with and under over by to from is are its his her while for into")
+"""Words that tell that a text is English."""
+
+FOREIGN: Final = _words(
+    """
+    der das dem den des und ein eine einen einem einer eines im am auf mit ist von vom zum zur bei beim über unter
+    le la les un une du dans avec et sur au aux est el los las uno una unos con en del de por il lo gli nel nella
+    della di che e os um uma na da dos das em het een van bij naar og på med det ett
+    """
+)
+"""Words that tell that a text is German, French, Spanish, Italian, Portuguese, Dutch or Scandinavian."""
+
 COUNTERS: Final = _words(
     """
     couple pair group herd flock bunch row school pile team family pack dozen bouquet
@@ -172,6 +186,16 @@ UNDRAWABLE: Final = _words(
 )
 """Words whose keywords would lead to a picture of something else."""
 
+POLITE: Final = _words(
+    """
+    please can could you would the this that it its picture image photo photos pictures images and then also a an to
+    of in with make turn into look looks like my more bit little slightly much very lot on for at by these those two
+    three four all both them i want me give set apply effect filter style some put be is so convert change left right
+    from
+    """
+)
+"""Words of an instruction that are not worth a mention when nothing is done for them."""
+
 FEATURES: Final = {
     "sun": "sun", "moon": "full-moon", "full moon": "full-moon", "crescent moon": "crescent-moon", "stars": "stars",
     "starry": "stars", "starry sky": "stars", "milky way": "stars", "setting sun": "sun", "sunset": "sun",
@@ -180,7 +204,8 @@ FEATURES: Final = {
 """Things of the sky, which the sky itself shows."""
 
 ALIASES: Final = {
-    "boat": "sailboat", "ship": "ship", "yacht": "sailboat", "rowboat": "canoe", "fishing boat": "canoe",
+    "boat": "sailboat", "sailing boat": "sailboat",
+    "sailing ship": "sailboat", "ship": "ship", "yacht": "sailboat", "rowboat": "canoe", "fishing boat": "canoe",
     "kayak": "canoe", "tree": "deciduous-tree", "oak": "deciduous-tree", "pine": "evergreen-tree",
     "pine tree": "evergreen-tree", "fir": "evergreen-tree", "bush": "herb", "flower": "blossom", "daisy": "blossom",
     "poppy": "hibiscus", "lily": "lotus", "car": "automobile", "sports car": "racing-car", "van": "minibus",

@@ -11,6 +11,7 @@ from sketch.light import LIGHTS
 from sketch.reading import read
 from sketch.scene import compose
 from sketch.telling import tell_edit, tell_reading
+from tools.demo import EXAMPLE_PROMPT, INSTRUCTION, PROMPT
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +74,72 @@ def test_moods_are_read(icons: IconLibrary, prompt: str, setting: str, time: str
     assert (reading.setting, reading.time, reading.weather, reading.style) == (setting, time, weather, style)
 
 
-def test_unknown_words_are_told_and_the_picture_is_a_landscape(icons: IconLibrary) -> None:
+def test_unknown_words_are_told_and_the_picture_is_abstract(icons: IconLibrary) -> None:
     reading = read("majestic qwertz", icons)
     assert reading.unread == ["majestic", "qwertz"]
-    assert compose(reading, (800, 600), 1).setting in PLACES
-    assert "Not drawn: majestic, qwertz" in tell_reading(reading)
+    assert compose(reading, (800, 600), 1).setting == "abstract"
+    assert "Not understood: majestic, qwertz." in tell_reading(reading)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Ein Hund und eine Katze in einem gemütlichen Zimmer",
+        "Ein Boot auf dem See, im Hintergrund die Alpen",
+        "un renard roux dans la neige à l'aube",
+        "un gato durmiendo en un sillón",
+        "кот спит на диване",
+        "雪の中の赤い狐",
+    ],
+)
+def test_a_prompt_in_another_language_gives_an_abstract_picture_and_says_so(icons: IconLibrary, prompt: str) -> None:
+    reading = read(prompt, icons)
+    assert reading.things == []
+    assert compose(reading, (800, 600), 1).setting == "abstract"
+    assert "abstract composition" in tell_reading(reading)
+    assert f"Not understood: {reading.unread[0]}" in tell_reading(reading)
+    assert "Words used" not in tell_reading(reading)
+
+
+def test_emojis_are_drawn_whatever_the_language(icons: IconLibrary) -> None:
+    reading = read("Ein 🐱 auf einem Stuhl", icons)
+    assert [thing.icon.name for thing in reading.things] == ["cat-face"]
+    assert reading.unread == ["ein", "auf", "einem", "stuhl"]
+
+
+def test_english_with_words_from_elsewhere_is_english(icons: IconLibrary) -> None:
+    reading = read("a café de la plage with a red piñata and a cat", icons)
+    assert reading.setting == "room"
+    assert [thing.icon.name for thing in reading.things] == ["pinata", "cat"]
+
+
+def test_the_words_that_were_used_are_told(icons: IconLibrary) -> None:
+    told = tell_reading(read("three majestic cats in front of a blue house at dawn", icons))
+    assert "Words used: three, cats, in front of, blue, house, dawn. Not understood: majestic." in told
+
+
+@pytest.mark.parametrize(
+    ("prompt", "crowded"),
+    [
+        ("a boat on the sea, mountains behind", "mountains"),
+        ("a cat in the rain and snow", "snow"),
+        (", ".join(["cat", "dog", "cow", "fox", "pig", "owl", "bat", "ant", "wolf"]), "wolf"),
+    ],
+)
+def test_what_there_is_no_room_for_is_told(icons: IconLibrary, prompt: str, crowded: str) -> None:
+    told = tell_reading(read(prompt, icons))
+    assert f"No room for: {crowded}." in told
+    assert crowded not in told.partition("No room for")[0]
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, EXAMPLE_PROMPT])
+def test_prompts_of_the_demo_are_drawn_whole(icons: IconLibrary, prompt: str) -> None:
+    reading = read(prompt, icons)
+    assert (reading.unread, reading.crowded) == ([], [])
+
+
+def test_the_instruction_of_the_demo_is_done_whole(icons: IconLibrary) -> None:
+    assert understand(INSTRUCTION, icons, 1).unread == ()
 
 
 def test_a_long_prompt_is_read_in_bounded_time(icons: IconLibrary) -> None:
@@ -144,7 +206,11 @@ def test_an_unknown_instruction_is_a_mild_change_and_says_so(icons: IconLibrary)
     instruction = understand("qwertz blah", icons, 1)
     assert instruction.is_guess
     assert "nothing was understood" in tell_edit(instruction, 1)
-    assert "Not drawn: qwertz, blah" in tell_edit(instruction, 1)
+    assert "Not understood: qwertz, blah" in tell_edit(instruction, 1)
+
+
+def test_words_of_an_instruction_are_whole_in_every_script(icons: IconLibrary) -> None:
+    assert understand("färbe gemütlich हिन्दी", icons, 1).unread == ("färbe", "gemütlich", "हिन्दी")
 
 
 @pytest.mark.parametrize("text", ["turn the sky " * 2000, "make a " * 4000, "a" * 32000, "add a cat. " * 2900])

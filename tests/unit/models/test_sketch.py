@@ -156,7 +156,7 @@ async def test_words_that_were_not_drawn_are_told_once(model: SketchModel) -> No
     job = await made_from(model, order_for("a majestic cat and a florbulent dog", num_images=3))
     assert len(job.words) == 1
     assert "cat" in job.words[0]
-    assert "Not drawn: majestic, florbulent" in job.words[0]
+    assert "Not understood: majestic, florbulent" in job.words[0]
 
 
 async def test_more_orders_than_fit_are_refused_and_the_rest_is_made() -> None:
@@ -219,7 +219,7 @@ async def test_an_edit_can_be_asked_for_several_variants(model: SketchModel) -> 
     source = (await made_from(model, order_for("a cat"))).pictures[0].data
     job = await made_from(model, edit_for("add a bird", source, num_images=3))
     assert len({picture.data for picture in job.pictures.values()}) == 3
-    assert job.words == ["Edited by rules, without a neural network: added bird."]
+    assert job.words == ["Edited by rules, without a neural network: added bird. Words used: add a bird."]
 
 
 async def test_a_picture_takes_less_than_a_second(model: SketchModel) -> None:
