@@ -6,13 +6,15 @@ import gc
 import os
 import resource
 import socket
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, web
 
 from limner.domain import limits
 from limner.domain.errors import StorageUnavailableError
@@ -88,6 +90,50 @@ def all_files(root: Path) -> list[Path]:
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@asynccontextmanager
+async def recorded(url: str, arrivals: list[str]) -> AsyncIterator[str]:
+    """Stand before a server, and note the method and path of each request."""
+    session = ClientSession(auto_decompress=False)
+
+    async def forward(request: web.Request) -> web.Response:
+        arrivals.append(f"{request.method} {request.path}")
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        body = await request.read()
+        async with session.request(request.method, f"{url}{request.path_qs}", headers=headers, data=body) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+
+    app = web.Application(client_max_size=64 * limits.MIB)
+    app.router.add_route("*", "/{path:.*}", forward)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+        await session.close()
+
+
+async def test_googles_client_asks_for_nothing_but_objects(gcs_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bucket itself is not the store's to look at: its role has no right to."""
+    arrivals: list[str] = []
+    async with recorded(gcs_url, arrivals) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        store = GcsBlobStore("pictures", "quiet")
+        await store.check()
+        await store.put(key := new_id(), b"picture", PNG)
+        await store.read(key)
+        for _ in range(2):
+            with pytest.raises(BlobNotFoundError):
+                await store.read(new_id())
+        await store.delete(key)
+        for thread in threading.enumerate():
+            if "_background" in thread.name:  # those of Google's library
+                await asyncio.to_thread(thread.join)
+        await store.close()
+    assert arrivals and not [each for each in arrivals if each.endswith("/b/pictures")]
 
 
 async def test_the_keys_of_a_range_are_listed(store: BlobStore) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -204,6 +205,9 @@ def _connect(connections: int) -> storage.Client:
     import google.cloud.storage as storage
     from requests.adapters import HTTPAdapter
 
+    # Else the library (3.17) asks for the bucket itself with the first call and after each 404, in threads of its own,
+    # to label traces that nobody asked for. That needs ``storage.buckets.get``, which ``objectUser`` does not have.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     client = storage.Client()
     # The session keeps ten connections unless told otherwise, and drops and reopens all above.
     client._http.mount("https://", HTTPAdapter(pool_maxsize=connections))
