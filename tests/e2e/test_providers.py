@@ -29,6 +29,7 @@ from tests.tenant import Tenant, tenant_of
 PROMPT: Final = "a shy badger"
 STATUSES: Final = {
     "CONTENT_REJECTED": (400, 3),
+    "INVALID_FIELD": (400, 3),
     "PROVIDER_MISCONFIGURED": (400, 9),
     "OVERLOADED": (429, 8),
     "PROVIDER_UNAVAILABLE": (503, 14),
@@ -79,6 +80,11 @@ def lost(provider: str, *faults: str, outcome: str = "bought") -> list[Row]:
 
 def refused(provider: str, *faults: str, bought: int = 0, **facts: Any) -> list[Row]:
     return [Row(provider=provider, fault=fault, reason="CONTENT_REJECTED", bought=bought, **facts) for fault in faults]
+
+
+def unfit(provider: str, fault: str, bought: int = 0) -> Row:
+    """One of the caller's pictures can't be read."""
+    return Row(provider=provider, fault=fault, reason="INVALID_FIELD", bought=bought, edit=True)
 
 
 def misconfigured(provider: str, *faults: str) -> list[Row]:
@@ -134,12 +140,15 @@ ROWS = [
     # The prompt or a picture is refused.
     *refused("openai", "moderation"),
     *refused("openai", "moderation-output", bought=1),
-    *refused("openai", "bad-image", "too-large", edit=True),
+    *refused("openai", "too-large", edit=True),
+    unfit("openai", "bad-image"),
+    *refused("openai", "words-403", "unexplained"),
+    *refused("openai", "words-502", "waiting-200", "empty-url", bought=1),
     *refused("litellm", "moderation"),
     *refused("fal", "refused", "no-media", bought=1),
-    *refused("fal", "bad-input", bought=1, edit=True),
+    unfit("fal", "bad-input", bought=1),
     *refused("google", "block=SAFETY", "block=PROHIBITED_CONTENT", "finish=IMAGE_SAFETY", "text-only", bought=1),
-    *refused("google", "input-image", edit=True),
+    unfit("google", "input-image"),
     # A black picture with status 200.
     *refused("fal", "nsfw", bought=1),
     partial("fal", "nsfw=1", "CONTENT_REJECTED"),

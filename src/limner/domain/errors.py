@@ -205,10 +205,22 @@ def leaves(root: type[LimnerError] = LimnerError) -> Iterable[type[LimnerError]]
         yield from leaves(child)
 
 
+def _violations(message: str) -> Iterable[FieldViolation]:
+    """Yield the violations that were joined to a message; what names no field goes on with the one before it."""
+    found: list[FieldViolation] = []
+    for part in message.split("; "):
+        field, colon, description = part.partition(": ")
+        if colon and field.replace(".", "").isalnum():
+            found.append(FieldViolation(field, description))
+        elif found:
+            found[-1] = FieldViolation(found[-1].field, f"{found[-1].description}; {part}")
+    return found
+
+
 def from_reason(reason: str, message: str, metadata: Mapping[str, str]) -> LimnerError:
-    """Return the error that was kept as its reason; it says the same, but for violations and retry hints."""
+    """Return the error that was kept as its reason; it says the same, but for retry hints."""
     if reason == InvalidFieldError.reason:
-        error: LimnerError = InvalidFieldError([])
+        error: LimnerError = InvalidFieldError(_violations(message))
         error.args = (message,)
     else:
         kinds = {kind.reason: kind for kind in leaves()}

@@ -16,7 +16,7 @@ DATA = base64.b64encode(PICTURE).decode()
 NOTE = {"inlineData": {"mimeType": "text/plain", "data": base64.b64encode(b"a note").decode()}}
 
 
-def read(document: dict[str, Any]) -> Answer:
+def read(document: Any) -> Answer:
     return answer_of(Response(200, body=json.dumps(document).encode()))
 
 
@@ -30,6 +30,8 @@ def candidate(*parts: dict[str, Any]) -> dict[str, Any]:
         {"inlineData": {"mimeType": "image/png", "data": DATA}},
         {"inline_data": {"mime_type": "image/png", "data": DATA}},
         {"inlineData": {"data": DATA}},
+        {"inlineData": {"mime_type": "image/png", "data": base64.urlsafe_b64encode(PICTURE).decode()}},
+        {"inline_data": {"mimeType": "image/jpeg", "data": base64.urlsafe_b64encode(PICTURE).decode().rstrip("=")}},
         {"inlineData": {"mimeType": "application/octet-stream", "data": DATA}},
     ],
 )
@@ -48,7 +50,9 @@ def test_what_is_declared_to_be_no_picture_is_not_taken_for_one(name: str) -> No
     [
         {"prompt_feedback": {"block_reason": "SAFETY"}},
         {"candidates": [{"finish_reason": "IMAGE_SAFETY"}]},
+        {"error": {"code": 400, "message": "Stopped by the safety filters.", "status": "INVALID_ARGUMENT"}},
+        [{"error": {"code": 403, "status": "PROHIBITED_CONTENT"}}],
     ],
 )
-def test_a_refusal_is_found_however_it_is_written(document: dict[str, Any]) -> None:
+def test_a_refusal_is_found_however_it_is_written(document: Any) -> None:
     assert isinstance(read(document).error, ContentRejectedError)

@@ -1,0 +1,14 @@
+"""Errors that are kept as their reason and told again."""
+
+from limner.domain.errors import FieldViolation, InvalidFieldError, from_reason
+
+
+def test_kept_violations_are_told_again() -> None:
+    violations = (
+        FieldViolation("imageIds", "the provider can't read one of these pictures; try another"),
+        FieldViolation("generate.aspectRatio", "must be one of 1:1, 3:2"),
+    )
+    first = InvalidFieldError(violations, metadata={"outcome": "not_bought"})
+    again = from_reason(first.reason, first.message, first.metadata)
+    assert isinstance(again, InvalidFieldError) and again.violations == violations
+    assert (again.message, again.metadata) == (first.message, first.metadata)
