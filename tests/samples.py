@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-LABELS = ("worker", "provider", "model", "state")
+LABELS = ("provider", "operation", "model", "state", "outcome", "method", "code", "reason", "le")
 
 
 def samples(page: bytes) -> dict[tuple[str, ...], float]:

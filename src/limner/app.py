@@ -26,6 +26,7 @@ from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
 from limner.rpc.server import RpcServer
 from limner.rpc.servicer import ImageServicer
+from limner.service import instruments
 from limner.service.catalogue import Catalogue
 from limner.service.clock import Clock, SharedClock, utc_now
 from limner.service.library import ImageLibrary
@@ -36,6 +37,7 @@ from limner.service.sweeper import Sweeper
 from limner.service.tasks import Rules, TaskRunner
 from limner.settings import Settings
 from limner.storage.filesystem import FileBlobStore
+from limner.storage.observed import ObservedBlobStore
 from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
 
@@ -46,6 +48,7 @@ log = logging.getLogger(__name__)
 
 CPU_COUNT = os.cpu_count() or 1
 _CLOCK_INTERVAL_S: Final = 10.0
+_QUOTA_INTERVAL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Worker:
         self._library = ImageLibrary(self._stores, quota=rules.quota)
         self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
         self._chores: list[asyncio.Task[None]] = []
+        self._quota = rules.quota
+        self._quota_used = 0.0
 
     async def start(self, addresses: Sequence[Address]) -> None:
         """Listen on all addresses and begin to answer."""
@@ -97,6 +102,8 @@ class Worker:
             asyncio.create_task(Sweeper(self._stores, reclaim=self._tasks.reclaim).keep_sweeping(), name="sweep"),
             asyncio.create_task(keep_telling(self._locks, self._id, self._vitals), name="vitals"),
         ]
+        if self._settings.metrics_port is not None:
+            self._chores.append(asyncio.create_task(self._keep_looking_at_quotas(), name="quotas"))
         if has_clock:
             self._chores.append(asyncio.create_task(self._keep_time(), name="clock"))
         if self._webhooks is not None:
@@ -119,6 +126,12 @@ class Worker:
         await self._verifier.close()
         self._locks.release(self._id)
 
+    async def _keep_looking_at_quotas(self) -> None:
+        while True:
+            with suppress(LimnerError):  # the database is down: others tell that
+                self._quota_used = await self._stores.repository.fullest_quota(self._quota, self._stores.clock())
+            await asyncio.sleep(_QUOTA_INTERVAL_S)
+
     async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(_CLOCK_INTERVAL_S)
@@ -129,7 +142,10 @@ class Worker:
         now = utc_now()
         breakers = tuple(_breaker_vitals(each, now) for each in self._models.breaker_snapshots())
         refused = tuple(sorted(self._models.refused_fields().items()))
-        return Vitals(in_flight=self._tasks.in_flight, breakers=breakers, refused_fields=refused)
+        runs = self._tasks.in_flight
+        return Vitals(
+            in_flight=runs, leased=runs, quota_used=self._quota_used, breakers=breakers, refused_fields=refused
+        )
 
 
 def _breaker_vitals(snapshot: "BreakerSnapshot", now: datetime) -> BreakerVitals:
@@ -236,8 +252,22 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     )
 
 
+def record(settings: Settings) -> None:
+    """Let this process count what happens, when somebody looks at it."""
+    if settings.metrics_port is None:
+        return
+    # Imported when chosen: the library takes its time and memory.
+    from limner.metrics.recorder import PrometheusRecorder
+
+    instruments.record_with(PrometheusRecorder())
+
+
 def blob_store(settings: Settings) -> BlobStore:
     """Return where the bytes of pictures go."""
+    return ObservedBlobStore(_blob_store(settings))
+
+
+def _blob_store(settings: Settings) -> BlobStore:
     if not settings.storage.startswith("gs://"):
         root = Path(settings.storage) if settings.storage else settings.data_dir / "images"
         root.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from limner.app import Address, Worker, prepare, worker_locks
+from limner.app import Address, Worker, prepare, record, worker_locks
 from limner.auth.local_key import LocalKeyError
 from limner.catalogue import CatalogueError
 from limner.domain.errors import LimnerError
@@ -39,6 +39,7 @@ class OwnWorker:
 
     def __init__(self, settings: Settings, addresses: list[Address]) -> None:
         share_heaps()
+        record(settings)
         self._worker = Worker(settings)
         self._addresses = addresses
 
@@ -86,6 +87,7 @@ class WorkerProcess:
             variable("data_dir"): str(settings.data_dir),
             variable("host"): settings.host,
             variable("grpc_port"): str(settings.grpc_port),
+            **({} if settings.metrics_port is None else {variable("metrics_port"): str(settings.metrics_port)}),
         }
         command = (sys.executable, "-m", "limner.worker", str(self._private_port))
         pipe = asyncio.subprocess.PIPE
@@ -160,9 +162,14 @@ async def _serve(
 
 async def _start_metrics(settings: Settings, port: int, ending: AsyncExitStack) -> None:
     # Imported when chosen: the library takes its time and memory.
-    from limner.metrics import MetricsServer, metrics_page
+    from limner.metrics import recorder
 
-    server = MetricsServer(partial(metrics_page, worker_locks(settings)))
+    # Before the library is imported; and none of this data directory's workers may be counting.
+    recorder.prepare(settings.data_dir, anew=not worker_locks(settings).living())
+    from limner.metrics.page import metrics_page
+    from limner.metrics.server import MetricsServer
+
+    server = MetricsServer(partial(metrics_page, settings.data_dir))
     await server.start(settings.host, port)
     ending.push_async_callback(server.stop)
     log.info("metrics are served", extra={"address": f"http://{Address(settings.host, port)}/metrics"})

@@ -49,6 +49,10 @@ class Vitals:
 
     in_flight: int = 0
     """Tasks at work."""
+    leased: int = 0
+    """Generations that are leased to it."""
+    quota_used: float = 0.0
+    """The largest part of its quota that a workspace used this month."""
     breakers: tuple[BreakerVitals, ...] = ()
     refused_fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The fields that the server of a model does not take, by the model's id."""
@@ -58,6 +62,8 @@ class Vitals:
         told = sorted(self.breakers, key=lambda each: each.open_until is None)[:MAX_BREAKERS]
         facts = {
             "in_flight": self.in_flight,
+            "leased": self.leased,
+            "quota_used": self.quota_used,
             "breakers": [_breaker_facts(each) for each in told],
             "refused_fields": self.refused_fields[:MAX_BREAKERS],
         }
@@ -125,6 +131,8 @@ def _decoded(message: bytes) -> Vitals | None:
         facts = json.loads(message)
         return Vitals(
             in_flight=int(facts["in_flight"]),
+            leased=int(facts["leased"]),
+            quota_used=float(facts["quota_used"]),
             breakers=tuple(map(_breaker, facts["breakers"])),
             refused_fields=tuple(
                 (str(model), tuple(map(str, fields))) for model, fields in facts.get("refused_fields", ())

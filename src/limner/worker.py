@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from limner.app import Address, Worker
+from limner.app import Address, Worker, record
 from limner.settings import Settings
 from limner.telemetry import logging_to_stderr
 
@@ -28,6 +28,7 @@ async def run(settings: Settings, private_port: int) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)
     share_heaps()
+    record(settings)
     worker = Worker(settings)
     await worker.start([Address(settings.host, settings.grpc_port), Address("127.0.0.1", private_port)])
     sys.stdout.write(f"{READY}\n")

@@ -772,6 +772,24 @@ class TestQuota:
         await repository.set_quota(WORKSPACE, None)
         assert await repository.quota(WORKSPACE) is None
 
+    async def test_the_fullest_quota_is_of_this_month_and_of_whichever_limit_is_nearer(
+        self, repository: SqlRepository
+    ) -> None:
+        november, december = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 12, 20, tzinfo=UTC)
+        usual = Quota(images=10, cost_micros=1000)
+        assert await repository.fullest_quota(usual, november) == 0
+        generation = await started(repository)
+        await repository.finish_generation(succeeded(generation, image_of(generation), image_of(generation)), 900)
+
+        assert await repository.fullest_quota(usual, november) == pytest.approx(0.9)
+        assert await repository.fullest_quota(Quota(images=10), november) == pytest.approx(0.2)
+        assert await repository.fullest_quota(Quota(), november) == 0
+        assert await repository.fullest_quota(usual, december) == 0
+        await repository.set_quota(WORKSPACE, Quota(images=8))
+        assert await repository.fullest_quota(usual, november) == pytest.approx(0.25)
+        await repository.set_quota(WORKSPACE, Quota(images=0))
+        assert await repository.fullest_quota(usual, november) == 0
+
 
 class TestSweeping:
     async def test_ids_that_nothing_knows_are_found(self, repository: SqlRepository) -> None:

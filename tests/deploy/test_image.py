@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from limner.metrics.page import GAUGES
+from limner.service.instruments import INSTRUMENTS, Counter
 from tests.deploy.charts import DEPLOY
 
 PROJECT = DEPLOY.parent
@@ -69,6 +71,18 @@ def test_the_dashboard_has_no_panel_without_a_query() -> None:
     panels = [each for each in board["panels"] if each["type"] != "row"]
     assert len({each["id"] for each in board["panels"]}) == len(board["panels"])
     assert panels and all(METRIC.search(target["expr"]) for panel in panels for target in panel["targets"])
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
+    known = set(GAUGES)
+    for each in INSTRUMENTS:
+        kinds = ("_total",) if isinstance(each, Counter) else ("_bucket", "_count", "_sum")
+        known |= {each.name + kind for kind in kinds}
+    board = (DEPLOY / "grafana" / "limner.json").read_text()
+    asked = set(METRIC.findall(board)) | {name for rule in _rules() for name in METRIC.findall(rule["expr"])}
+    assert asked <= known
+    never_asked = {each.name for each in INSTRUMENTS if not any(name.startswith(each.name) for name in asked)}
+    assert never_asked == set()
 
 
 def _rules() -> list[dict[str, Any]]:

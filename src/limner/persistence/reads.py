@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, case, func, select, tuple_
 
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
 from limner.domain.task import Generation, GenerationState
 from limner.domain.usage import Quota, Usage
-from limner.persistence.admission import own_quotas, reserved
+from limner.persistence.admission import month_of, own_quotas, reserved
 from limner.persistence.rows import generation_from, image_from
 from limner.persistence.tables import (
     UtcDateTime,
@@ -24,9 +24,18 @@ from limner.persistence.tables import (
     unknown,
     unsettled,
     usage_months,
+    workspace_quotas,
 )
 from limner.persistence.writes import holding, unfinished, unneeded
 from limner.service.ports import Unfinished
+
+
+def _part_used(name: str) -> ColumnElement[Any]:
+    """Return the part of a workspace's own limit that was used, or of the default; null where there is none."""
+    own, usual = workspace_quotas.c[name], bindparam(name, type_=workspace_quotas.c[name].type)
+    limit = case((workspace_quotas.c.workspace_id.is_not(None), own), else_=usual)
+    return usage_months.c[name] * 1.0 / func.nullif(limit, 0)
+
 
 _image = select(images).where(
     images.c.id == bindparam("image_id"), images.c.workspace_id == bindparam("workspace_id"), live
@@ -48,6 +57,12 @@ _known_images = select(images.c.id).where(
 _planned = select(generations.c.planned_image_ids).where(unsettled)
 _unknown_plans = select(generations.c.id, generations.c.planned_image_ids).where(unknown)
 _mark = select(marks.c.value).where(marks.c.name == bindparam("of"))
+_fullest_quota = (
+    select(*(func.max(_part_used(name)) for name in ("images", "cost_micros")))
+    .select_from(usage_months)
+    .outerjoin(workspace_quotas, workspace_quotas.c.workspace_id == usage_months.c.workspace_id)
+    .where(usage_months.c.month == bindparam("of"))
+)
 _images_between = (
     select(images.c.id)
     .where(images.c.id > bindparam("first"), images.c.id <= bindparam("last"), live)
@@ -182,6 +197,12 @@ def mark(connection: Connection, name: str) -> str:
 def quota(connection: Connection, workspace_id: str) -> Quota | None:
     """Return the quota of a workspace that has one of its own."""
     return own_quotas(connection, [workspace_id]).get(workspace_id)
+
+
+def fullest_quota(connection: Connection, quota: Quota, at: datetime) -> float:
+    """Return the largest part of its quota that a workspace used this month, of images or of money; 0 without any."""
+    limits = {"images": quota.images, "cost_micros": quota.cost_micros, "of": month_of(at)}
+    return max(connection.execute(_fullest_quota, limits).one(), key=lambda part: part or 0) or 0.0
 
 
 def input_image(connection: Connection, workspace_id: str, generation_id: str, image_id: str) -> Image | None:

@@ -169,6 +169,10 @@ class SqlRepository:
         """Return the quota of a workspace that has one of its own, or ``None``."""
         return await self._read(reads.quota, workspace_id)
 
+    async def fullest_quota(self, quota: Quota, at: datetime) -> float:
+        """Return the largest part of its quota that a workspace used this month; ``quota`` is the default's."""
+        return await self._read(reads.fullest_quota, quota, at)
+
     async def set_quota(self, workspace_id: str, quota: Quota | None) -> None:
         """Give a workspace a quota of its own; ``None`` takes it away."""
         await self._writer.run(writes.set_quotas, (workspace_id, quota))

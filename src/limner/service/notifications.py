@@ -16,6 +16,7 @@ from typing import Final
 from limner.domain.errors import LimnerError
 from limner.service import failpoints
 from limner.service.clock import Clock
+from limner.service.instruments import WEBHOOK_DELIVERIES
 from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError, Repository, WebhookSender
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ class Notifier:
         return None
 
     async def _settle(self, delivery: Delivery, failure: DeliveryError | None) -> None:
+        outcome = "gone" if isinstance(failure, ReceiverGoneError) else "failed" if failure else "delivered"
+        WEBHOOK_DELIVERIES.add(1, outcome)
         if failure is None:
             await self._repository.end_delivery(delivery.id)
             log.info("a webhook was delivered", extra=_names(delivery))

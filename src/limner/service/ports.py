@@ -269,6 +269,12 @@ class Repository(Protocol):
     async def quota(self, workspace_id: str) -> Quota | None:
         """Return the quota of a workspace that has one of its own, or ``None``."""
 
+    async def fullest_quota(self, quota: Quota, at: datetime) -> float:
+        """Return the largest part of its quota that a workspace used in the month of ``at``: 0 to 1, and 0 without any.
+
+        ``quota`` is that of workspaces which have none of their own.
+        """
+
     async def set_quota(self, workspace_id: str, quota: Quota | None) -> None:
         """Give a workspace a quota of its own; ``None`` takes it away."""
 

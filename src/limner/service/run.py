@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from time import perf_counter
 from typing import Final
 
 from limner.domain.errors import (
@@ -27,6 +28,8 @@ from limner.domain.model import ModelCapabilities
 from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Plan
 from limner.service import failpoints
 from limner.service.events import Preview, Progress, Watch
+from limner.service.instruments import PROVIDER_REQUEST_DURATION, QUEUE_WAIT, asked_model
+from limner.service.outcome_records import record_end
 from limner.service.pictures import Pictures
 from limner.service.ports import (
     ImageModel,
@@ -145,6 +148,7 @@ class Run:
         self._submissions: list[KeptSubmission | SubmissionRecord] = list(inherited.submissions) if inherited else []
         self._numbers = itertools.count(inherited.submitted if inherited else 0)
         self._superseded = False
+        self._reclaimed = generation.state is not GenerationState.RUNNING
         self._description = ""
         self._fraction = 0.0
         self._may_bill = False
@@ -251,6 +255,7 @@ class Run:
         """Keep that a purchase is about to be made. Refused when another worker went on with the generation."""
         repository, number = self._stores.repository, next(self._numbers)
         model_id = model_id or self.generation.model
+        asked_model.set(model_id)
         submission = KeptSubmission(self.generation.id, number, tuple(indexes), model_id, repository)
         try:
             await repository.add_submission(self.generation.id, self._worker_id, number, submission.indexes, model_id)
@@ -304,8 +309,7 @@ class Run:
         self._asking = asyncio.current_task()
         try:
             if self._inherited is None:
-                async with self._turns.turn(self.generation.workspace_id):
-                    await self._model.run(self._order, self)
+                await self._run_model()
             else:
                 await self._go_on(self._inherited)
         except asyncio.CancelledError:
@@ -321,6 +325,20 @@ class Run:
             self._asking = None
         return None
 
+    async def _run_model(self) -> None:
+        """Wait for the workspace's turn, and let the model make the pictures."""
+        waiting_since = perf_counter()
+        async with self._turns.turn(self.generation.workspace_id):
+            began = perf_counter()
+            QUEUE_WAIT.observe(began - waiting_since, self.generation.model)
+            outcome = "failed"
+            try:
+                await self._model.run(self._order, self)
+                outcome = "ok"
+            finally:
+                if self._model.capabilities.local:  # the others' requests are timed one by one
+                    PROVIDER_REQUEST_DURATION.observe(perf_counter() - began, self.generation.model, outcome)
+
     async def _go_on(self, inherited: Inheritance) -> None:
         """Go on where a dead worker stopped: never buy again what may have been bought."""
         await self._patiently(lambda: self._pictures.adopt(self._maker_of), StorageUnavailableError)
@@ -329,8 +347,7 @@ class Run:
         if inherited.cancel_requested:
             raise GenerationCancelledError
         if not inherited.submissions:
-            async with self._turns.turn(self.generation.workspace_id):
-                await self._model.run(self._order, self)
+            await self._run_model()
             return
         error = await self._resumed(inherited.submissions)
         if self._unknown_indexes(inherited.submissions):
@@ -403,6 +420,7 @@ class Run:
         repository = self._stores.repository
         if await repository.finish_generation(outcome, cost_micros, worker_id=self._worker_id, notify=self._notify):
             self.generation = outcome
+            self._record(outcome)
             return
         kept = await repository.generation(outcome.workspace_id, outcome.id)
         if kept is not None and kept.state is GenerationState.RUNNING:
@@ -413,6 +431,11 @@ class Run:
         )
         with suppress(LimnerError):  # what is left the sweeper finds
             await self._pictures.forget()
+
+    def _record(self, outcome: Generation) -> None:
+        bought = self._purchases
+        voided = [each.model_id for each in self._submissions if each not in bought]
+        record_end(outcome, self._plan, bought, voided, reclaimed=self._reclaimed)
 
     def _final_error(self, outcome: Generation, error: LimnerError | None) -> LimnerError | None:
         """Return what callers are told: of this run's own outcome, or of the one that another worker kept."""

@@ -80,6 +80,12 @@ class FileSpool:
         return sum(self._sizes.values()) > self._max_bytes
 
 
+def spooled(root: Path) -> tuple[int, int]:
+    """Return how many pictures wait in a spool's folder, and their size in bytes. Blocks."""
+    sizes = _sizes_in(root)
+    return len(sizes), sum(sizes.values())
+
+
 def _sizes_in(root: Path) -> dict[str, int]:
     sizes = {}
     for path in root.glob("??/*"):

@@ -23,6 +23,7 @@ from limner.models.http.errors import (
     UnreachableError,
 )
 from limner.models.http.events import EventReader
+from limner.models.http.exchange import Exchange
 from limner.models.http.receiving import Sink, WholeBody, sink_for, slices
 from limner.models.http.resolver import NotPublicError, PublicResolver
 from limner.models.http.turns import Turns
@@ -239,22 +240,24 @@ class HttpClient:
         public: bool,
         share: Share | None,
     ) -> AsyncIterator[Stream]:
-        async with _limited(timeouts.total_s):
-            data = await sending.data()
-            await _notice_closed_connections()
-            with sending.own_errors(), _translated():
-                answer = await self._session(public).request(
-                    method,
-                    URL(url, encoded=True) if isinstance(url, str) else url,
-                    data=data,
-                    headers=headers,
-                    timeout=_aiohttp_timeout(timeouts),
-                    allow_redirects=False,
-                )
-            try:
-                yield Stream(answer, self._turns, max_bytes, share)
-            finally:
-                answer.close()
+        with Exchange() as exchange:
+            async with _limited(timeouts.total_s):
+                data = await sending.data()
+                await _notice_closed_connections()
+                with sending.own_errors(), _translated():
+                    answer = await self._session(public).request(
+                        method,
+                        URL(url, encoded=True) if isinstance(url, str) else url,
+                        data=data,
+                        headers=headers,
+                        timeout=_aiohttp_timeout(timeouts),
+                        allow_redirects=False,
+                    )
+                exchange.status = answer.status
+                try:
+                    yield Stream(answer, self._turns, max_bytes, share)
+                finally:
+                    answer.close()
 
     def _session(self, public: bool) -> aiohttp.ClientSession:
         if self._closed:

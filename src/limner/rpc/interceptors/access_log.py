@@ -8,6 +8,7 @@ from typing import Any
 
 from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin
 from limner.rpc.interceptors.layer import Answer
+from limner.service.instruments import RPC_DURATION
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class AccessLogLayer:
 
 
 def _log(call: Call, method: str, ended: str, took_s: float) -> None:
+    RPC_DURATION.observe(took_s, method.rpartition("/")[2], ended)
     if log.isEnabledFor(logging.INFO):
         user = call.caller.user_id if call.caller else None
         log.info("call", extra={"method": method, "code": ended, "ms": round(took_s * 1000, 3), "user": user})

@@ -13,6 +13,7 @@ from limner.domain.errors import InternalError, LimnerError
 from limner.rpc.call import REQUEST_ID_KEY, Context, current_call
 from limner.rpc.interceptors.layer import Answer
 from limner.rpc.status import CODES, DETAILS_KEY, status_of
+from limner.service.instruments import REJECTIONS
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class _Refusal:
 
 
 def _refusal(error: LimnerError) -> _Refusal:
+    REJECTIONS.add(1, error.reason)
     request_id = current_call().request_id
     if isinstance(error, InternalError):
         error.metadata = {**error.metadata, "requestId": request_id}
