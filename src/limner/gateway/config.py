@@ -10,11 +10,11 @@ from typing import Final
 from limner.domain.limits import KIB, MIB
 from limner.gateway.clusters import MAX_CONNECTIONS, clusters
 from limner.gateway.descriptors import SERVICE, descriptor_set
-from limner.gateway.filter import lua_filter
+from limner.gateway.filter import MAX_JSON_BYTES, drain_filter, lua_filter
 from limner.gateway.notation import EXTENSIONS, FILTERS, Json, duration, extension, socket_address
 from limner.gateway.options import GatewayOptions
 from limner.gateway.replies import local_replies
-from limner.gateway.routes import MAX_JSON_BYTES, virtual_host
+from limner.gateway.routes import virtual_host
 
 HEADERS_TIMEOUT_S: Final = 10
 ENVOY_HEADERS_KB: Final = 96
@@ -82,7 +82,8 @@ def http_filters(options: GatewayOptions) -> list[Json]:
     """Return the filters in the order in which a request meets them; an answer meets them in reverse."""
     return [
         *(cors_filters() if options.cors_origins else []),
-        extension("lua", lua_filter()),
+        extension("drain", drain_filter()),
+        extension("lua", lua_filter(options.max_body_bytes)),
         extension("grpc_web", {"@type": f"{FILTERS}.http.grpc_web.v3.GrpcWeb"}),
         extension("transcoder", transcoder(options)),
         extension("router", {"@type": f"{FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True}),

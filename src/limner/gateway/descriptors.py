@@ -1,5 +1,6 @@
 """What the gateway reads from the service's descriptor: the whole of it for Envoy, and the rules of REST calls."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -68,6 +69,15 @@ def call_rules(request: Descriptor, binding: http_pb2.HttpRule, messages: dict[s
     elif binding.body:
         rules["picture"] = True
     return rules
+
+
+def picture_paths() -> str:
+    """Return the regular expression of the paths whose bodies are pictures, with or without a query."""
+    rules = [method.GetOptions().Extensions[annotations_pb2.http] for method in SERVICE.methods]
+    bindings = [binding for rule in rules for binding in (rule, *rule.additional_bindings)]
+    paths = [str(binding.post) for binding in bindings if binding.body not in ("", "*")]
+    patterns = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in paths]
+    return f"({'|'.join(patterns)})/?([?#].*)?"
 
 
 def path_variables(path: str) -> list[str]:

@@ -9,6 +9,8 @@ local MAX_DEPTH = 32
 local MAX_VALUES = 1024
 local MAX_KEY_BYTES = 128
 local MAX_NUMBER_BYTES = 64
+-- The longest prompt takes 384,000 bytes when every character is escaped.
+local MAX_STRING_BYTES = 400000
 local MAX_VIOLATIONS = 20
 local MAX_NAME_BYTES = 200
 local RANGES = {
@@ -24,13 +26,16 @@ local SCALARS = {
   uint32 = "must be an integer from 0 to 4294967295",
 }
 local byte, sub = string.byte, string.sub
+local ffi = require("ffi")
 
 -- STRING[state + byte] is the next state within a string; DONE is behind its end, WRONG where it is no JSON or no UTF-8.
-local DONE, WRONG = -1, -2
-local STRING = {}
+-- A table of Lua's own would make each step twice as dear.
+local DONE, WRONG, STATES = -1, -2, 20
+local STRING = ffi.new("int16_t[?]", STATES * 256)
 do
   local count = 0
   local function state()
+    assert(count < STATES)
     count = count + 1
     for each = 0, 255 do STRING[(count - 1) * 256 + each] = WRONG end
     return (count - 1) * 256
@@ -109,14 +114,16 @@ local function is_number_of(kind, text)
   return not range or (number % 1 == 0 and number >= range[1] and number <= range[2])
 end
 
+local SPACE = ffi.new("bool[256]")
+for _, each in ipairs({9, 10, 13, 32}) do SPACE[each] = true end
+
 -- Returns the first position from `at` on that is no white space, and its byte; nil at the end.
 local function skip(text, at)
-  local found = byte(text, at)
-  while found == 32 or found == 10 or found == 13 or found == 9 do
-    at = at + 1
-    found = byte(text, at)
+  for position = at, #text do
+    local found = byte(text, position)
+    if not SPACE[found] then return position, found end
   end
-  return at, found
+  return #text + 1
 end
 
 -- Ends the reading: by what is wrong with the whole body, or as no JSON from a position on.
@@ -192,7 +199,7 @@ function Reader:number(at)
   return at + behind - 1, "number", sub(text, 1, behind - 1)
 end
 
--- Returns the position behind a scalar, what it is, and its text where that can be a number.
+-- Returns the position behind a scalar, what it is, and its text where that matters: that of a number.
 function Reader:scalar(at, first)
   if first == 34 then
     local last = string_end(self.text, at)
@@ -234,6 +241,8 @@ function Reader:value(at, rules, depth, in_list)
   local behind, found, text = self:scalar(at, first)
   if rules and (found ~= "null" or in_list) and (not rules.kind or not fits(rules.kind, found, text)) then
     self:report(depth, wanted(rules))
+  elseif rules and found == "string" and behind - at > MAX_STRING_BYTES + 2 then
+    self:report(depth, "must have at most " .. MAX_STRING_BYTES .. " bytes")
   end
   return behind
 end
@@ -270,7 +279,9 @@ function Reader:key(at)
   local last = string_end(self.text, at)
   if last - at - 1 > MAX_KEY_BYTES then return sub(self.text, at + 1, at + MAX_NAME_BYTES + 1), last + 1, true end
   local key = sub(self.text, at + 1, last - 1)
-  return key:find("\\", 1, true) and unescaped(key) or key, last + 1, false
+  -- Once the list of what is wrong is full, no name matters any more.
+  local escaped = self.found.count <= MAX_VIOLATIONS and key:find("\\", 1, true)
+  return escaped and unescaped(key) or key, last + 1, false
 end
 
 function Reader:object(at, known, depth)

@@ -6,6 +6,7 @@
 -- On a response: gRPC's own headers are hidden, and an error that could not be printed gets a body all the same.
 
 local MAX_PARAMETERS = 64
+local MAX_SMALL_BODY_BYTES = 65536
 -- The service takes more headers than these: what is added here, and 32 bytes for each, beside what a caller may send.
 local MAX_PASSED_BYTES = 4096
 local VIOLATIONS = "x-limner-violations-bin"
@@ -68,7 +69,14 @@ local function refuse(handle, status, violations)
   handle:respond({[":status"] = tostring(status)}, table.concat(sentences, "; "))
 end
 
-local function refuse_one(handle, status, field, description)
+-- Some HTTP/2 clients lose an answer that comes before they have sent all of a small body.
+local function take_small_body(handle)
+  local length = tonumber(handle:headers():get("content-length") or "0")
+  if length and length > 0 and length <= MAX_SMALL_BODY_BYTES then handle:body() end
+end
+
+local function refuse_early(handle, status, field, description)
+  take_small_body(handle)
   refuse(handle, status, {{field = field, description = description}})
 end
 
@@ -131,28 +139,41 @@ local function pass_on(handle, path, body, found)
   if body then headers:replace("content-length", tostring(handle:body():setBytes(body))) end
 end
 
+-- Over HTTP/2 not before the body's end, which `drain.lua` has dropped when it comes.
+local function refuse_large(handle)
+  if handle:streamInfo():protocol() == "HTTP/2" then handle:body() end
+  handle:respond({[":status"] = "413"}, "")
+end
+
 local function check(handle)
   local headers = handle:headers()
   local size = sift(headers)
   local whole = headers:get(":path")
   if #whole > MAX_PATH_BYTES then
-    return refuse_one(handle, 431, "path", "must have at most " .. MAX_PATH_BYTES .. " bytes, query included")
+    return refuse_early(handle, 431, "path", "must have at most " .. MAX_PATH_BYTES .. " bytes, query included")
   end
   local token = headers:get("authorization") or ""
   if #token > MAX_AUTHORIZATION_BYTES then
-    return refuse_one(handle, 431, "authorization", "must have at most " .. MAX_AUTHORIZATION_BYTES .. " bytes")
+    return refuse_early(handle, 431, "authorization", "must have at most " .. MAX_AUTHORIZATION_BYTES .. " bytes")
   end
   if size > MAX_HEADERS_BYTES then
-    return refuse_one(handle, 431, "headers", "must have at most " .. MAX_HEADERS_BYTES .. " bytes together")
+    return refuse_early(handle, 431, "headers", "must have at most " .. MAX_HEADERS_BYTES .. " bytes together")
   end
   local path, query = whole:match("^([^?#]*)%??([^#]*)")
   local call = call_of(headers:get(":method"), path)
-  if not call then return handle:respond({[":status"] = "404"}, "") end
+  if not call then
+    take_small_body(handle)
+    return handle:respond({[":status"] = "404"}, "")
+  end
+  if (tonumber(headers:get("content-length") or "0") or 0) > (call.picture and MAX_PICTURE_BYTES or MAX_JSON_BYTES) then
+    return refuse_large(handle)
+  end
   local header, problem = foreign(call, headers)
-  if header then return refuse_one(handle, 415, header, problem) end
+  if header then return refuse_early(handle, 415, header, problem) end
   local found = {count = 0, list = {}}
   local query_left = check_query(query, call.query, found)
   local body = call.body and handle:body()
+  if (handle:streamInfo():dynamicMetadata():get("limner") or {}).too_large then return refuse_large(handle) end
   local text = body and body:getBytes(0, body:length())
   local text_left = text and check_body(text, call.body, found)
   if found.count == 0 and text_left == text then return end

@@ -3,35 +3,53 @@
 from collections.abc import Sequence
 from typing import Final
 
-from limner.domain.limits import MIB
 from limner.gateway.clusters import WORKERS
+from limner.gateway.descriptors import picture_paths
+from limner.gateway.filter import DRAIN, MAX_DRAINED_BYTES, MAX_JSON_BYTES, NATIVE
 from limner.gateway.notation import EXTENSIONS, FILTERS, Json, extension
 from limner.gateway.options import GatewayOptions
 
 REST_PREFIXES: Final = ("/v1/", "/api/image-service/v1/")
-MAX_JSON_BYTES: Final = MIB
-"""Largest JSON body, in bytes: the longest prompt takes 384 KB when every character is escaped."""
 
 
 def virtual_host(options: GatewayOptions) -> Json:
     """Return the routes: too large a body is refused by its length alone, all else goes to the workers."""
-    too_large = {"name": "content-length", "range_match": {"start": options.max_body_bytes + 1, "end": 2**62}}
-    refused = [
-        {"match": {"prefix": prefix, "headers": [too_large]}, "direct_response": {"status": 413}}
-        for prefix in REST_PREFIXES
-    ]
-    rest = [to_workers(prefix) for prefix in REST_PREFIXES]
-    native = {
-        **to_workers("/"),
-        "typed_per_filter_config": {"lua": {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "disabled": True}},
+    native = to_workers({"prefix": "/"}) | {
+        "typed_per_filter_config": {"lua": {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "name": NATIVE}},
     }
-    host: Json = {"name": "all", "domains": ["*"], "routes": [*refused, *rest, native]}
+    host: Json = {
+        "name": "all",
+        "domains": ["*"],
+        "routes": [
+            *(route for prefix in REST_PREFIXES for route in rest(prefix, options)),
+            native,
+        ],
+    }
     if options.cors_origins:
         host["typed_per_filter_config"] = {"cors": cors_policy(options.cors_origins)}
     return host
 
 
-def to_workers(prefix: str) -> Json:
+def rest(prefix: str, options: GatewayOptions) -> list[Json]:
+    """Return the routes of the paths that begin with a prefix. Of a body that is too large the end is waited for."""
+    json = {"name": ":path", "string_match": {"safe_regex": {"regex": picture_paths()}}, "invert_match": True}
+    undeclared = {"name": "content-length", "present_match": False}
+    huge = {"match": {"prefix": prefix, "headers": [longer(MAX_DRAINED_BYTES)]}, "direct_response": {"status": 413}}
+    drained = ([longer(options.max_body_bytes)], [longer(MAX_JSON_BYTES), json], [undeclared, json])
+    draining = {"drain": {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "name": DRAIN}}
+    return [
+        huge,
+        *(to_workers({"prefix": prefix, "headers": each}) | {"typed_per_filter_config": draining} for each in drained),
+        to_workers({"prefix": prefix}),
+    ]
+
+
+def longer(max_bytes: int) -> Json:
+    """Return what matches a body that says to be longer."""
+    return {"name": "content-length", "range_match": {"start": max_bytes + 1, "end": 2**62}}
+
+
+def to_workers(match: Json) -> Json:
     """Return a route. A call is tried again only where no worker has seen it, so that nothing is bought twice.
 
     For that a copy of its body is kept, but of no picture: uploads are not tried again.
@@ -47,7 +65,7 @@ def to_workers(prefix: str) -> Json:
         ],
     }
     return {
-        "match": {"prefix": prefix},
+        "match": match,
         "route": {"cluster": WORKERS, "timeout": "0s", "retry_policy": retries},
         "request_body_buffer_limit": MAX_JSON_BYTES,
     }

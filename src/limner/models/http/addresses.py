@@ -18,7 +18,7 @@ _SPECIAL: Final = tuple(
     for network in (
         *("192.0.0.0/24", "192.88.99.0/24"),  # protocol assignments, the relays of 6to4
         *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96"),
-        "fec0::/10",  # site-local
+        *("fec0::/10", "3fff::/20"),  # site-local, and the documentation's of RFC 9637
     )
 )
 """What the standard library may call global, and is not: NAT64, 6to4, Teredo, compatible and mapped hide other ones."""
