@@ -1,12 +1,13 @@
 """The adapter for OpenAI's protocol against every server that speaks it, and every way that one fails."""
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -23,7 +24,7 @@ from limner.domain.errors import (
 )
 from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation, UpscaleTask
+from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Finish, GenerateTask, Operation, UpscaleTask
 from limner.models.fallback import with_fallback
 from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
 from limner.models.openai import DIALECTS, HOSTED_MODELS, OpenAiModel, openai_model
@@ -116,6 +117,34 @@ async def test_every_server_makes_every_picture_of_an_order(provider: Provider) 
     assert len({colour for colour, _, _ in pixels(job)}) == 10
     assert [index for each in job.submissions for index in each.indexes] == list(range(10))
     assert job.voided == 0 and job.fractions[-1] == 1.0
+
+
+async def test_what_a_caller_asks_for_beyond_the_picture_is_passed_on(provider: Provider) -> None:
+    finish = Finish(quality="high", background="transparent", compression=40)
+    order = generate_order(PROMPT)
+    assert isinstance(order.task, GenerateTask)
+    task = replace(order.task, finish=finish, output_format=OutputFormat.WEBP)
+
+    await provider.run(replace(order, task=task), quality="low")
+
+    sent = json.loads(provider.fake.recorder.to("api")[0].body)
+    assert (sent["quality"], sent["background"], sent["output_compression"]) == ("high", "transparent", 40)
+
+
+async def test_a_mask_goes_by_its_own_name(provider: Provider) -> None:
+    order = edit_order(StoredPicture(png()), StoredPicture(png()))
+    assert isinstance(order.task, EditTask)
+
+    await provider.run(replace(order, task=replace(order.task, masked=True)))
+
+    body = provider.fake.recorder.to("api")[0].body
+    assert (body.count(b'name="image"'), body.count(b'name="mask"'), body.count(b'name="image[]"')) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("provider", ["sglang", "localai", "litellm"], indirect=True)
+def test_no_other_server_is_said_to_know_what_it_may_drop(provider: Provider) -> None:
+    capabilities = provider.model(name="any").capabilities
+    assert not (capabilities.qualities or capabilities.backgrounds or capabilities.compresses or capabilities.masks)
 
 
 @pytest.mark.parametrize("provider", SEEDED, indirect=True)

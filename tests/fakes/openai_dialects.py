@@ -415,7 +415,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 
 
 async def multipart(request: web.Request) -> Form:
-    """Return the parts of a form; ``image`` and ``image[]`` may both hold pictures, not at once."""
+    """Return the parts of a form; ``image`` and ``image[]`` may both hold pictures, not at once, beside one ``mask``."""
     if request.content_type != "multipart/form-data":
         raise Refusal(415, "Content-Type must be multipart/form-data")
     fields: dict[str, Any] = {}
@@ -425,6 +425,8 @@ async def multipart(request: web.Request) -> Form:
             files.setdefault(name, []).append(data)
         else:
             fields[name] = data.decode()
+    if len(files.pop("mask", [])) > 1:
+        raise Refusal(400, "Duplicate parameter: 'mask'.", code="duplicate_parameter", param="mask")
     if len(files) > 1 or not files.keys() <= {"image", "image[]"}:
         raise Refusal(400, f"Unknown parameter: '{', '.join(files)}'.", code="unknown_parameter")
     name = next(iter(files), "")

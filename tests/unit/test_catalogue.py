@@ -160,6 +160,10 @@ def test_a_line_in_the_file_stands_in_place_of_what_is_known(load: Load, adapter
         max_waiting=7,
         max_input_images=capabilities.max_input_images,
         seeds=capabilities.seeds,
+        qualities=capabilities.qualities,
+        backgrounds=capabilities.backgrounds,
+        compresses=capabilities.compresses,
+        masks=capabilities.masks,
         local=adapter == "sketch",
     )
 

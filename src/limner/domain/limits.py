@@ -9,6 +9,7 @@ MAX_PROMPT_CHARS: Final = 32_000
 MAX_IMAGES_PER_TASK: Final = 10
 MAX_INPUT_IMAGES: Final = 16
 MAX_SEED: Final = 2**32 - 1
+MAX_COMPRESSION: Final = 100
 
 MAX_IDENTIFIER_CHARS: Final = 128
 """Longest workspace id, user id or model id that is looked at."""

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from limner.domain import limits
 from limner.domain.errors import FieldViolation
 from limner.domain.image import OutputFormat
-from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Operation, Task, UpscaleTask
+from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Finish, Operation, Task, UpscaleTask
+
+TRANSPARENT: Final = "transparent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,14 @@ class ModelCapabilities:
     max_prompt_chars: int = limits.MAX_PROMPT_CHARS
     seeds: bool = False
     """Whether a seed reproduces a picture."""
+    qualities: tuple[str, ...] = ()
+    """The qualities that it can be asked for, in its vendor's words."""
+    backgrounds: tuple[str, ...] = ()
+    """The backgrounds that it can be asked for, in its vendor's words."""
+    compresses: bool = False
+    """Whether it can be told how much to compress a JPEG or WebP."""
+    masks: bool = False
+    """Whether an edit can be told by a mask where to edit."""
     price_usd: Decimal | None = None
     """Per picture; ``None`` when unknown."""
     local: bool = False
@@ -56,8 +66,27 @@ class ModelCapabilities:
             yield FieldViolation("prompt", f"{self.id} takes at most {self.max_prompt_chars} characters")
         if task.seed is not None and not self.seeds:
             yield FieldViolation("seed", f"{self.id} has no seeds")
-        if isinstance(task, EditTask) and len(task.image_ids) > self.max_input_images:
+        if isinstance(task, EditTask) and len(task.image_ids) - task.masked > self.max_input_images:
             yield FieldViolation("imageIds", f"{self.id} takes at most {self.max_input_images} images")
+        if isinstance(task, EditTask) and task.masked and not self.masks:
+            yield FieldViolation("mask", f"{self.id} takes no mask")
+        yield from self._finish_violations(task.finish, task.output_format)
+
+    def _finish_violations(self, finish: Finish, output_format: OutputFormat) -> Iterator[FieldViolation]:
+        for name, value, allowed in (
+            ("quality", finish.quality, self.qualities),
+            ("background", finish.background, self.backgrounds),
+        ):
+            if value and not allowed:
+                yield FieldViolation(name, f"{self.id} can't be told its {name}")
+            elif value:
+                yield from _unless_in(name, value, allowed)
+        if finish.background == TRANSPARENT in self.backgrounds and output_format is OutputFormat.JPEG:
+            yield FieldViolation("background", "a JPEG can't be transparent")
+        if finish.compression is not None and not self.compresses:
+            yield FieldViolation("outputCompression", f"{self.id} can't be told how much to compress")
+        elif finish.compression is not None and output_format is OutputFormat.PNG:
+            yield FieldViolation("outputCompression", "a PNG is always compressed without loss")
 
     def overridden(self, overrides: Mapping[str, Any]) -> Self:
         """Return the entry with an operator's words, by field, in place of what is known.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from limner.domain.image import Image, OutputFormat
 
@@ -35,6 +35,19 @@ ASPECT_RATIOS: Mapping[str, tuple[int, int]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How pictures shall be made, in the words of the models that can be told so; empty where nothing is asked."""
+
+    quality: str = ""
+    background: str = ""
+    compression: int | None = None
+    """The quality of a JPEG's or WebP's encoding, 0 to 100."""
+
+
+AS_IT_COMES: Final = Finish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateTask:
     """New pictures from a prompt."""
 
@@ -44,6 +57,7 @@ class GenerateTask:
     aspect_ratio: str = "1:1"
     output_format: OutputFormat = OutputFormat.PNG
     seed: int | None = None
+    finish: Finish = AS_IT_COMES
 
     @property
     def operation(self) -> Operation:
@@ -62,6 +76,9 @@ class EditTask:
     aspect_ratio: str = AUTO_ASPECT_RATIO
     output_format: OutputFormat = OutputFormat.PNG
     seed: int | None = None
+    finish: Finish = AS_IT_COMES
+    masked: bool = False
+    """Whether the last of the pictures is a mask, whose transparent parts tell where to edit the first."""
 
     @property
     def operation(self) -> Operation:

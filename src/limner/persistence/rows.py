@@ -10,6 +10,7 @@ from limner.domain.image import Image, OutputFormat
 from limner.domain.task import (
     EditTask,
     Failure,
+    Finish,
     GenerateTask,
     Generation,
     GenerationState,
@@ -126,7 +127,7 @@ def _failure_document(failure: Failure | None) -> dict[str, Any] | None:
 def plan_row(plan: Plan, granted_images: int) -> dict[str, Any]:
     """Return the columns of a generation that hold its plan."""
     return {
-        "task": asdict(plan.task),
+        "task": _task_document(plan.task),
         "seed": plan.seed,
         "planned_image_ids": plan.image_ids,
         "granted_images": granted_images,
@@ -166,8 +167,18 @@ def unfinished_from(row: Row[Any], inputs: Sequence[Row[Any]], submitted: Sequen
     )
 
 
+def _task_document(task: Task) -> dict[str, Any]:
+    """Return what keeps a task; what is not asked for is left out, so that older workers can read it too."""
+    document = asdict(task)
+    finish = {name: value for name, value in document.pop("finish", {}).items() if value not in (None, "")}
+    masked = document.pop("masked", False)
+    return document | ({"finish": finish} if finish else {}) | ({"masked": True} if masked else {})
+
+
 def _task_from(operation: Operation, document: dict[str, Any]) -> Task:
     facts = {**document, "output_format": OutputFormat(document["output_format"])}
+    if "finish" in facts:
+        facts["finish"] = Finish(**facts["finish"])
     if operation is Operation.GENERATE:
         return GenerateTask(**facts)
     if operation is Operation.UPSCALE:

@@ -57,7 +57,7 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         with wrong.gathering():
             asked = self._asked(mapping.run_request(request), request.workspace_id, context)
         wrong.refuse()
-        async for event in self._tasks.events(asked):
+        async for event in self._tasks.events(replace(asked, watched=True)):
             yield mapping.event_message(event)
 
     async def GetGeneration(

@@ -7,9 +7,11 @@ from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError
 from limner.domain.image import OutputFormat
 from limner.domain.task import (
+    AS_IT_COMES,
     ASPECT_RATIOS,
     AUTO_ASPECT_RATIO,
     EditTask,
+    Finish,
     GenerateTask,
     Operation,
     Task,
@@ -32,6 +34,9 @@ class TaskDraft:
     output_format: str | None = None
     seed: int | None = None
     upscale_factor: int = 0
+    finish: Finish = AS_IT_COMES
+    masked: bool = False
+    """Whether the last of the images is a mask."""
 
 
 def checked(draft: TaskDraft, catalogue: Catalogue) -> tuple[Task, ImageModel]:
@@ -73,8 +78,9 @@ def _prompt(draft: TaskDraft) -> Iterator[FieldViolation]:
 
 
 def _image_ids(draft: TaskDraft) -> Iterator[FieldViolation]:
-    if not 1 <= len(draft.image_ids) <= limits.MAX_INPUT_IMAGES:
-        yield FieldViolation("imageIds", f"must have 1 to {limits.MAX_INPUT_IMAGES} ids, has {len(draft.image_ids)}")
+    count = len(draft.image_ids) - draft.masked
+    if not 1 <= count <= limits.MAX_INPUT_IMAGES:
+        yield FieldViolation("imageIds", f"must have 1 to {limits.MAX_INPUT_IMAGES} ids, has {count}")
 
 
 def _image_id(draft: TaskDraft) -> Iterator[FieldViolation]:
@@ -98,6 +104,11 @@ def _output_format(draft: TaskDraft) -> Iterator[FieldViolation]:
         yield FieldViolation("outputFormat", f"must be one of {', '.join(OutputFormat)}")
 
 
+def _finish(draft: TaskDraft) -> Iterator[FieldViolation]:
+    if draft.finish.compression is not None and not 0 <= draft.finish.compression <= limits.MAX_COMPRESSION:
+        yield FieldViolation("outputCompression", f"must be 0 to {limits.MAX_COMPRESSION}")
+
+
 def _upscale_factor(draft: TaskDraft) -> Iterator[FieldViolation]:
     if draft.upscale_factor < 1:
         yield FieldViolation("upscaleFactor", "is required: one of the model's factors")
@@ -111,6 +122,7 @@ _CHECKS: tuple[tuple[tuple[Operation, ...], Callable[[TaskDraft], Iterator[Field
     (_PROMPTED, _num_images),
     (_PROMPTED, _aspect_ratio),
     (tuple(Operation), _output_format),
+    (_PROMPTED, _finish),
     ((Operation.UPSCALE,), _upscale_factor),
 )
 
@@ -134,6 +146,8 @@ def _task(draft: TaskDraft, model_id: str, wrong: set[str]) -> Task:
             aspect_ratio=ratio or AUTO_ASPECT_RATIO,
             output_format=output_format,
             seed=draft.seed,
+            finish=draft.finish,
+            masked=draft.masked,
         )
     return GenerateTask(
         model_id=model_id,
@@ -142,4 +156,5 @@ def _task(draft: TaskDraft, model_id: str, wrong: set[str]) -> Task:
         aspect_ratio=ratio or "1:1",
         output_format=output_format,
         seed=draft.seed,
+        finish=draft.finish,
     )

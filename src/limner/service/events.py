@@ -56,7 +56,9 @@ class Watch:
     a newer preview of the same picture.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, previews: bool = True) -> None:
+        self.previews = previews
+        """Whether early forms are wanted: a provider may charge for them."""
         self._pending: dict[object, Progress | Preview] = {}
         self._wake = asyncio.Event()
         self._ended = False

@@ -35,6 +35,9 @@ def fingerprint(draft: TaskDraft) -> str:
     facts["num_images"] = draft.num_images or 1
     facts["output_format"] = draft.output_format or "png"
     facts["aspect_ratio"] = draft.aspect_ratio or ("auto" if draft.operation is Operation.EDIT else "1:1")
+    # What was added later and is not asked for leaves the digests of older requests as they were.
+    facts |= facts.pop("finish")
+    facts["masked"] = draft.masked or None
     facts = {name: value for name, value in facts.items() if value not in (None, "")}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -233,4 +233,5 @@ def used_parameters(task: Task, output_format: OutputFormat, seed: int | None) -
     }
     if seed is not None:
         parameters["seed"] = seed
-    return parameters
+    told = {"quality": task.finish.quality, "background": task.finish.background}
+    return parameters | {name: value for name, value in told.items() if value}

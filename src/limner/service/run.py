@@ -218,9 +218,9 @@ class Run:
         """Count a watcher who comes as soon as the run was started: the model may look earlier."""
         self._watch_expected = True
 
-    def watch(self) -> Watch:
+    def watch(self, *, previews: bool = True) -> Watch:
         """Return the events from now on, beginning with how far it is."""
-        watch = Watch()
+        watch = Watch(previews=previews)
         if self._fraction:
             watch.publish(Progress(self._fraction))
         self._watches.add(watch)
@@ -237,8 +237,8 @@ class Run:
 
     @property
     def watched(self) -> bool:
-        """Whether anybody watches."""
-        return self._watch_expected or bool(self._watches)
+        """Whether anybody watches who wants previews."""
+        return self._watch_expected or any(watch.previews for watch in self._watches)
 
     def progress(self, fraction: float) -> None:
         """Pass the progress on; it never goes back."""

@@ -72,7 +72,7 @@ class Asked:
     told_early: bool = False
     """Whether the caller learns the generation's id before its end."""
     watched: bool = False
-    """Whether the caller wants to see how it goes."""
+    """Whether the caller wants to see early forms of the pictures."""
 
 
 class TaskRunner:
@@ -127,10 +127,10 @@ class TaskRunner:
 
     async def events(self, asked: Asked) -> AsyncIterator[Event]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
-        started = await self._start(replace(asked, told_early=True, watched=True))
+        started = await self._start(replace(asked, told_early=True))
         if isinstance(started, Run):
             run = started
-            async for event in _events_of(run):
+            async for event in _events_of(run, previews=asked.watched):
                 yield event
             generation, error = run.generation, run.error
         else:
@@ -470,8 +470,8 @@ def _logged(fault: str) -> Iterator[None]:
         log.exception(fault)
 
 
-async def _events_of(run: Run) -> AsyncIterator[Event]:
-    watch = run.watch()
+async def _events_of(run: Run, *, previews: bool) -> AsyncIterator[Event]:
+    watch = run.watch(previews=previews)
     run.join()
     try:
         yield Queued(run.generation.id)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from limner.domain.errors import InvalidFieldError
-from limner.domain.task import ASPECT_RATIOS, EditTask, GenerateTask, Operation, UpscaleTask
+from limner.domain.task import ASPECT_RATIOS, EditTask, Finish, GenerateTask, Operation, UpscaleTask
 from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from tests.unit.service.scripted import Scripted
@@ -41,6 +41,26 @@ def test_what_is_left_out_gets_its_default() -> None:
         model_id="scripted", prompt="warmer", image_ids=("a",), aspect_ratio="auto"
     )
     assert checked(draft(UPSCALE), catalogue())[0] == UpscaleTask(model_id="scripted", image_id="a", upscale_factor=2)
+
+
+def test_what_a_model_can_be_told_beyond_the_picture_is_checked() -> None:
+    finish = Finish(quality="best", background="transparent", compression=101)
+
+    found = wrong(GENERATE, {"qualities": ("low", "high")}, finish=finish, output_format="jpeg")
+
+    assert found == {
+        "quality": "must be one of low, high",
+        "background": "scripted can't be told its background",
+        "outputCompression": "must be 0 to 100",
+    }
+    assert wrong(EDIT, masked=True, image_ids=("a", "b")) == {"mask": "scripted takes no mask"}
+
+
+def test_a_jpeg_is_never_transparent_and_a_png_never_lossy() -> None:
+    able = {"backgrounds": ("transparent",), "compresses": True}
+
+    assert set(wrong(GENERATE, able, finish=Finish(background="transparent"), output_format="jpeg")) == {"background"}
+    assert set(wrong(GENERATE, able, finish=Finish(compression=40))) == {"outputCompression"}
 
 
 def test_the_prompt_is_trimmed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from limner.domain.errors import InvalidFieldError
-from limner.domain.task import Operation
+from limner.domain.task import Finish, Operation
 from limner.service.drafts import TaskDraft
 from limner.service.idempotency import claim_of, fingerprint
 
@@ -41,6 +41,9 @@ def test_defaults_may_be_written_or_left_out(draft: TaskDraft, facts: dict[str, 
         (GENERATE, {"operation": Operation.UPSCALE, "upscale_factor": 2}),
         (EDIT, {"image_ids": ("2", "1")}),
         (EDIT, {"aspect_ratio": "1:1"}),
+        (EDIT, {"masked": True}),
+        (GENERATE, {"finish": Finish(quality="high")}),
+        (GENERATE, {"finish": Finish(compression=0)}),
     ],
 )
 def test_whatever_changes_the_outcome_makes_another_request(draft: TaskDraft, facts: dict[str, Any]) -> None:

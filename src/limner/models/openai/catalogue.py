@@ -47,6 +47,7 @@ class ModelFacts:
     sizes: Mapping[str, str]
     """What is asked for by the aspect ratio."""
     retires: date | None = None
+    qualities: tuple[str, ...] = ("auto", "low", "medium", "high")
 
 
 def _classic(description: str, retires: date | None = None) -> ModelFacts:
@@ -57,15 +58,20 @@ def _any_size(description: str) -> ModelFacts:
     return ModelFacts(description=description, sizes=_ALL_SIZES)
 
 
+def _thorough(description: str) -> ModelFacts:
+    return replace(_any_size(description), qualities=("auto", "low", "medium", "high", "xhigh", "max"))
+
+
+_BACKGROUNDS: Final = ("auto", "opaque", "transparent")
 _DALL_E_END: Final = date(2026, 5, 12)
 
 MODELS: Final[Mapping[str, ModelFacts]] = {
     "gpt-image-2.6-sunburst": _any_size("OpenAI GPT Image 2.6 Sunburst"),
     "gpt-image-2.6-flare": _any_size("OpenAI GPT Image 2.6 Flare"),
-    "gpt-image-2.5-sunburst": _any_size("OpenAI GPT Image 2.5 Sunburst"),
-    "gpt-image-2.5-sunburst-2026-09-08": _any_size("OpenAI GPT Image 2.5 Sunburst, as of 2026-09-08"),
-    "gpt-image-2.5-flare": _any_size("OpenAI GPT Image 2.5 Flare"),
-    "gpt-image-2.5-flare-2026-09-08": _any_size("OpenAI GPT Image 2.5 Flare, as of 2026-09-08"),
+    "gpt-image-2.5-sunburst": _thorough("OpenAI GPT Image 2.5 Sunburst"),
+    "gpt-image-2.5-sunburst-2026-09-08": _thorough("OpenAI GPT Image 2.5 Sunburst, as of 2026-09-08"),
+    "gpt-image-2.5-flare": _thorough("OpenAI GPT Image 2.5 Flare"),
+    "gpt-image-2.5-flare-2026-09-08": _thorough("OpenAI GPT Image 2.5 Flare, as of 2026-09-08"),
     "gpt-image-2": _any_size("OpenAI GPT Image 2"),
     "gpt-image-2-2026-04-21": _any_size("OpenAI GPT Image 2, as of 2026-04-21"),
     "gpt-image-1.5": _classic("OpenAI GPT Image 1.5"),
@@ -186,6 +192,11 @@ def _capabilities(
         seeds=dialect.seed is SeedPlace.PROMPT or (dialect.seed is SeedPlace.FIELD and "seed" not in upstream.omit),
         price_usd=price_usd,
         retires=facts.retires if facts else None,
+        # Other servers may drop these words without a word.
+        qualities=facts.qualities if facts and "quality" not in upstream.omit else (),
+        backgrounds=_BACKGROUNDS if facts and "background" not in upstream.omit else (),
+        compresses=facts is not None and "output_compression" not in upstream.omit,
+        masks=facts is not None and edits,
     )
     if "size" in upstream.omit:
         overrides = {"aspect_ratios": tuple(each for each in UNSAID_RATIOS if each in known.aspect_ratios), **overrides}

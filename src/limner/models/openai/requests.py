@@ -6,7 +6,7 @@ from typing import Final
 
 from limner.domain import limits
 from limner.domain.image import OutputFormat
-from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation, UpscaleTask
+from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, Finish, GenerateTask, Operation, UpscaleTask
 from limner.models.http import Body, Part, Source, json_body, multipart_body
 from limner.models.openai.dialects import Dialect, SeedPlace, guarded_prompt, prompt_with_seed
 from limner.service.ports import InputPicture, Order
@@ -52,6 +52,8 @@ class Call:
     """The pictures that it asks for, by their position among the asked ones."""
     seed: int | None
     """The seed of the first one, the next ones follow; ``None`` when the server has no seeds."""
+    masked: bool = False
+    """Whether the last input is a mask."""
 
     def without(self, names: Set[str]) -> "Call":
         """Return the call without some fields; without its seed, it does not say which one made its pictures."""
@@ -62,7 +64,9 @@ class Call:
         """Return the body. The inputs are read while they are sent, and kept nowhere: a call waits for minutes."""
         if not inputs:
             return json_body(self.fields)
-        files = [_file_part(each, number, len(inputs)) for number, each in enumerate(inputs, 1)]
+        pictures, masks = (inputs[:-1], inputs[-1:]) if self.masked else (inputs, ())
+        files = [_file_part(each, str(number), _name_of(pictures)) for number, each in enumerate(pictures, 1)]
+        files += [_file_part(each, "mask", "mask") for each in masks]
         return multipart_body([*_plain_parts(self.fields), *files])
 
 
@@ -80,7 +84,8 @@ def calls(order: Order, upstream: Upstream, *, watched: bool) -> Iterator[Call]:
         fields = _fields(order, upstream, len(indexes), seed)
         if streamed:
             fields |= {"stream": True, "partial_images": upstream.previews}
-        call = Call(path=_PATHS[order.task.operation], fields=fields, indexes=indexes, seed=seed)
+        masked = isinstance(order.task, EditTask) and order.task.masked
+        call = Call(path=_PATHS[order.task.operation], fields=fields, indexes=indexes, seed=seed, masked=masked)
         yield call.without(upstream.omit)
 
 
@@ -105,11 +110,17 @@ def _fields(order: Order, upstream: Upstream, count: int, seed: int | None) -> F
         fields["size"] = size
     if formats := dialect.formats(task.operation):
         fields["output_format"] = task.output_format if task.output_format in formats else OutputFormat.PNG
-    if upstream.quality:
-        fields["quality"] = upstream.quality
+    fields |= _finish_fields(task.finish, upstream.quality)
     if seed is not None and dialect.seed is SeedPlace.FIELD:
         fields["seed"] = seed
     return fields | _base64_field(dialect)
+
+
+def _finish_fields(finish: Finish, quality: str) -> Fields:
+    """Return what a caller, or else the operator, asks for beyond the picture itself."""
+    asked = {"quality": finish.quality or quality, "background": finish.background}
+    fields: Fields = {name: value for name, value in asked.items() if value}
+    return fields | ({"output_compression": finish.compression} if finish.compression is not None else {})
 
 
 def _base64_field(dialect: Dialect) -> Fields:
@@ -130,7 +141,8 @@ def changes_wish(task: GenerateTask | EditTask | UpscaleTask, omitted: Set[str])
     if isinstance(task, UpscaleTask):
         return False
     other_shape = "size" in omitted and task.aspect_ratio not in UNSAID_RATIOS
-    return other_shape or ("seed" in omitted and task.seed is not None)
+    other_finish = bool(omitted & _finish_fields(task.finish, "").keys())
+    return other_shape or other_finish or ("seed" in omitted and task.seed is not None)
 
 
 def _plain_parts(fields: Fields) -> Iterator[Part]:
@@ -138,9 +150,12 @@ def _plain_parts(fields: Fields) -> Iterator[Part]:
         yield Part(name=name, data=str(value).lower() if isinstance(value, bool) else str(value))
 
 
-def _file_part(picture: InputPicture, number: int, total: int) -> Part:
-    """Return an input; one goes by ``image``, several go by ``image[]``, as the vendor's SDK sends them."""
+def _name_of(pictures: Sequence[InputPicture]) -> str:
+    """Return by which name pictures go: one by ``image``, several by ``image[]``, as the vendor's SDK sends them."""
+    return "image" if len(pictures) == 1 else "image[]"
+
+
+def _file_part(picture: InputPicture, title: str, name: str) -> Part:
     kind = picture.image.format
-    name = "image" if total == 1 else "image[]"
     data = Source(picture.image.size_bytes, picture.stream)
-    return Part(name=name, data=data, file_name=f"{number}.{kind}", content_type=kind.content_type)
+    return Part(name=name, data=data, file_name=f"{title}.{kind}", content_type=kind.content_type)
