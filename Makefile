@@ -26,7 +26,7 @@ SUPPLY_LOCK := requirements-supply.lock
 AGAINST ?= HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help image sbom licences audit setup demo run test test-diffusers check lint types imports proto proto-lint bench lock clean
+.PHONY: help image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash check lint types imports proto proto-lint bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -52,6 +52,8 @@ run: $(READY) ## Run the service until Ctrl-C, with a token and example calls
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 $(PYTEST_ARGS)
 
+setup-diffusers: $(DIFFUSERS_READY) ## Make the environment for the tests that need PyTorch
+
 test-diffusers: $(DIFFUSERS_READY) ## Run the tests that need PyTorch, in an environment of their own
 	@$(DIFFUSERS_VENV)/bin/python -m pytest tests/diffusers $(PYTEST_ARGS)
 
@@ -62,6 +64,9 @@ $(DIFFUSERS_READY): $(LOCK) $(DIFFUSERS_LOCK) pyproject.toml
 	  --requirement $(LOCK) --requirement $(DIFFUSERS_LOCK)
 	$(DIFFUSERS_VENV)/bin/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+fuzz: $(READY) ## Ask the service whatever comes to mind, other things in each run
+	@LIMNER_FUZZ=long $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --timeout=1200 tests/rest/test_fuzz.py tests/rpc/test_fuzz.py $(PYTEST_ARGS)
 
 crash: $(READY) ## Kill the service at 200 random times under load, and try all orders of events
 	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 tests/purchase

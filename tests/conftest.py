@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.quarantine import LIST, put_in_quarantine, quarantined
 from tests.real_parts.gcs import fake_gcs, make_bucket
 from tests.real_parts.postgres import shared_postgres
 from tests.service import Service, running_service
@@ -30,6 +31,10 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # it has no typ
         return nodeid if file.startswith("tests/purchase/") else file
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    put_in_quarantine(items, quarantined(LIST.read_text().splitlines()))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
     return FilesTogether(config, log)
 
@@ -46,7 +51,9 @@ def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    reports = [
+        report for how in ("passed", "failed", "xfailed", "xpassed") for report in terminalreporter.getreports(how)
+    ]
     for report in reports:
         if told := [str(text) for name, text in report.user_properties if name == TOLD]:
             terminalreporter.write_line(f"{report.nodeid}: {', '.join(told)}")

@@ -10,10 +10,9 @@ import pytest
 
 from limner.domain.identifiers import new_id
 from limner.domain.task import Failure, Generation, GenerationState, Operation
-from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
 from limner.service.ports import Delivery
-from tests.real_parts.postgres import shared_postgres
+from tests.real_parts.databases import migrated
 from tests.starts import start_of
 
 NOW = datetime(2026, 11, 23, 12, 30, 15, 123456, tzinfo=UTC)
@@ -24,10 +23,7 @@ ACME, OTHER = "acme", "other"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'limner.db'}" if sqlite else shared_postgres().new_database()
-    schema.migrate(url)
-    return url
+    return migrated(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from limner.domain.identifiers import new_id
 from limner.domain.image import Cursor, Image, ImageFilter, OutputFormat
 from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Operation
 from limner.domain.usage import Quota, Usage
-from limner.persistence import schema
 from limner.persistence.engine import open_engine
 from limner.persistence.repository import SqlRepository
 from limner.service.ports import Claim, Repository, Start, Started, SubmissionRecord
+from tests.real_parts.databases import migrated, migrated_postgres
 from tests.real_parts.postgres import PostgresServer, running_postgres, shared_postgres
 from tests.starts import plan_of, start_of
 
@@ -38,17 +38,19 @@ EVERYTHING = ImageFilter()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'limner.db'}"
-    return shared_postgres().new_database()
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def url(empty_url: str) -> str:
-    schema.migrate(empty_url)
-    return empty_url
+def empty_url(dialect: str, tmp_path: Path) -> str:
+    """The address of an empty database."""
+    return f"sqlite:///{tmp_path / 'limner.db'}" if dialect == "sqlite" else shared_postgres().new_database()
+
+
+@pytest.fixture
+def url(dialect: str, tmp_path: Path) -> str:
+    return migrated(dialect, tmp_path)
 
 
 @pytest.fixture
@@ -898,8 +900,7 @@ class TestOutage:
     async def test_a_database_that_is_down_is_said_to_be_unavailable_until_it_is_back(
         self, own_postgres: PostgresServer
     ) -> None:
-        url = own_postgres.new_database()
-        schema.migrate(url)
+        url = migrated_postgres(own_postgres)
         repository = SqlRepository(url)
         image = await uploaded(repository)
         await repository.image(WORKSPACE, image.id)
@@ -921,8 +922,7 @@ class TestOutage:
         await repository.close()
 
     async def test_a_database_that_is_too_slow_is_said_to_be_unavailable(self) -> None:
-        url = shared_postgres().new_database()
-        schema.migrate(url)
+        url = migrated_postgres()
         repository = SqlRepository(f"{url}&options=-c%20statement_timeout%3D200ms")
         engine = open_engine(url, connections=1)
         with engine.begin() as connection:
@@ -936,8 +936,7 @@ class TestOutage:
         await repository.close()
 
     async def test_a_restart_between_two_calls_is_not_noticed(self, own_postgres: PostgresServer) -> None:
-        url = own_postgres.new_database()
-        schema.migrate(url)
+        url = migrated_postgres(own_postgres)
         repository = SqlRepository(url)
         image = await uploaded(repository)
         await asyncio.gather(*(repository.image(WORKSPACE, image.id) for _ in range(8)))

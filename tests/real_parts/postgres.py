@@ -41,7 +41,7 @@ _names = itertools.count()
 
 
 class PostgresServer:
-    """A server; each database that is asked for is new and empty."""
+    """A server; each database that is asked for is new."""
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
         self._folder = folder
@@ -60,10 +60,10 @@ class PostgresServer:
         """The address of the database ``postgres``."""
         return self._address("postgres")
 
-    def new_database(self) -> str:
-        """Create a database and return its address."""
+    def new_database(self, *, template: str = "template1") -> str:
+        """Create a database, a copy of ``template`` to which nobody may be connected, and return its address."""
         name = f"limner_{next(_names)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self._address(name)
 
     def execute(self, statement: str) -> None:

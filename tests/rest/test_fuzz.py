@@ -1,7 +1,4 @@
-"""Whatever bodies, queries, paths and methods: an answer in JSON, and never one by a fault of the service's own.
-
-The same examples are drawn in every run.
-"""
+"""Whatever bodies, queries, paths and methods: an answer in JSON, and never one by a fault of the service's own."""
 
 import json
 import re
@@ -13,10 +10,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 from google.api.annotations_pb2 import http as http_option
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imageservice.v1 import image_service_pb2 as pb
 
+from tests.fuzzing import fuzzing
 from tests.pictures import png
 from tests.rest.errors import error_of
 from tests.rest.seed import EDIT, GENERATE, UPSCALE
@@ -112,11 +110,7 @@ def drawn(examples: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Calla
     """Run a function on some examples."""
 
     def run(function: Callable[..., None]) -> None:
-        checks = list(HealthCheck)
-        options = settings(
-            max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=checks
-        )
-        options(given(*strategies)(function))()
+        fuzzing(examples)(given(*strategies)(function))()
 
     return run
 

@@ -1,6 +1,6 @@
 """Every request message, filled with whatever fits its descriptor: no answer is a fault of the service's own.
 
-The same examples are drawn in every run. Numbers of images that are fine and costly are left out: 3 to 10.
+Numbers of images that are fine and costly are left out: 3 to 10.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imageservice.v1 import image_service_pb2 as pb
 
 from limner.domain import limits
 from tests import pictures
+from tests.fuzzing import fuzzing
 from tests.rpc.answers import answer, failure
 from tests.service import Service
 from tests.tenant import Tenant, tenant_of
@@ -138,13 +139,7 @@ def check(fuzz: Fuzz, rpc: str, examples: int) -> None:
     method = getattr(fuzz.tenant.stub, rpc)
     seen = set()
 
-    @settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @fuzzing(examples)
     @given(fuzz.requests(SERVICE.methods_by_name[rpc].input_type), st.sampled_from(sorted(fuzz.callers)))
     def never_fails(request: Message, caller: str) -> None:
         done = answer(method, request, fuzz.callers[caller], timeout=CALL_LIMIT_S)
@@ -171,12 +166,12 @@ def hosted(hosted_service: Service) -> Iterator[Fuzz]:
 
 @pytest.mark.parametrize("rpc", RPCS)
 def test_no_message_makes_the_embedded_service_fail(embedded: Fuzz, rpc: str) -> None:
-    check(embedded, rpc, examples=80 if rpc in DRAWING else 250)
+    check(embedded, rpc, examples=100 if rpc in DRAWING else 250)
 
 
 @pytest.mark.parametrize("rpc", RPCS)
 def test_no_message_makes_the_hosted_service_fail(hosted: Fuzz, rpc: str) -> None:
-    check(hosted, rpc, examples=50 if rpc in DRAWING else 100)
+    check(hosted, rpc, examples=100)
 
 
 @pytest.mark.parametrize("rpc", ["GetImage", "GetImageContent"])

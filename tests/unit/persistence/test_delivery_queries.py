@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event
 
-from limner.persistence import deliveries, schema
+from limner.persistence import deliveries
 from limner.persistence.engine import open_engine
+from tests.real_parts.databases import migrated_sqlite
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    url = f"sqlite:///{tmp_path / 'limner.db'}"
-    schema.migrate(url)
+    url = migrated_sqlite(tmp_path)
     engine = open_engine(url, connections=1)
     with engine.begin() as connection:
         yield connection

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, event
 from limner.domain.identifiers import new_id
 from limner.domain.image import Cursor, Image, ImageFilter, OutputFormat
 from limner.domain.task import Generation, Operation
-from limner.persistence import reads, schema, writes
+from limner.persistence import reads, writes
 from limner.persistence.engine import open_engine
 from limner.service.ports import Start
+from tests.real_parts.databases import migrated_sqlite
 from tests.starts import start_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -23,8 +24,7 @@ OF_BOTH = ImageFilter(generation_id=new_id(), created_by_user_id="user")
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    url = f"sqlite:///{tmp_path / 'limner.db'}"
-    schema.migrate(url)
+    url = migrated_sqlite(tmp_path)
     engine = open_engine(url, connections=1)
     with engine.begin() as connection:
         yield connection

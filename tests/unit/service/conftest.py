@@ -9,7 +9,6 @@ import pytest
 
 from limner.domain.task import Operation
 from limner.imaging.codec import PillowCodec
-from limner.persistence import schema
 from limner.service.caller import Caller, Role
 from limner.service.catalogue import Catalogue
 from limner.service.clock import utc_now
@@ -18,6 +17,7 @@ from limner.service.library import ImageLibrary
 from limner.service.stores import Stores
 from limner.service.tasks import Asked, Rules, TaskRunner
 from limner.storage.spool import FileSpool
+from tests.real_parts.databases import migrated_sqlite
 from tests.unit.service.scripted import FlakyBlobStore, FlakyRepository, Scripted
 
 WORKSPACE = "acme"
@@ -53,8 +53,7 @@ def asked(operation: Operation = Operation.GENERATE, *, caller: Caller = ADA, **
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    url = f"sqlite:///{tmp_path / 'limner.db'}"
-    schema.migrate(url)
+    url = migrated_sqlite(tmp_path)
     repository, blobs = FlakyRepository(url), FlakyBlobStore()
     (tmp_path / "spool").mkdir()
     stores = Stores(

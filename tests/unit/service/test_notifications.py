@@ -13,7 +13,6 @@ import pytest
 from limner.domain.errors import DatabaseUnavailableError
 from limner.domain.identifiers import new_id
 from limner.domain.task import Failure, Generation, GenerationState, Operation
-from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
 from limner.service.notifications import (
     AT_ONCE,
@@ -24,6 +23,7 @@ from limner.service.notifications import (
     Notifier,
 )
 from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError
+from tests.real_parts.databases import migrated_sqlite
 from tests.starts import start_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -141,8 +141,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    url = f"sqlite:///{tmp_path / 'limner.db'}"
-    schema.migrate(url)
+    url = migrated_sqlite(tmp_path)
     repository = FlakyRepository(url)
     yield Post(repository)
     await repository.close()
