@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias
 
 import grpc
-from grpc import aio
+from grpc_interceptor.server import AsyncServerInterceptor
 
 from limner.rpc.call import Context, current_call
 from limner.rpc.interceptors.decoding import lenient
@@ -25,12 +25,14 @@ class Layer(Protocol):
         """Return what passes calls on to ``answer``. ``method`` is its full name, ``/package.Service/Call``."""
 
 
-class Layers(aio.ServerInterceptor):
+class Layers(AsyncServerInterceptor):
     """Puts the layers, which are given from the outside in, around each method's handler when it is first called.
 
     Requests reach the outer layers unread: gRPC reads the message of a unary call before any handler sees it, 20 MiB
     of a stranger's included, so each method is served as if its request were a stream. On the wire both are the same.
     ``inner`` get the message, which ``receive`` reads, or the iterator of a method whose requests are a stream.
+
+    One interceptor for all layers: grpc-interceptor builds its handler anew in each call, which is kept here instead.
     """
 
     def __init__(self, outer: Sequence[Layer], receive: Layer, inner: Sequence[Layer]) -> None:
@@ -38,6 +40,7 @@ class Layers(aio.ServerInterceptor):
         self._receive = receive
         self._inner = inner
         self._handlers: dict[str, Handler] = {}
+        self._answers: dict[str, Answer] = {}
 
     async def intercept_service(
         self,
@@ -46,24 +49,47 @@ class Layers(aio.ServerInterceptor):
     ) -> Handler:
         """Return the handler within the layers, or None where there is no such method."""
         name = handler_call_details.method
-        if name not in self._handlers:
-            handler = await continuation(handler_call_details)
+
+        async def unread(details: grpc.HandlerCallDetails) -> Handler:
+            handler = await continuation(details)
             if handler is None:
                 return None
-            self._handlers[name] = self._around(handler, name)
+            self._answers[name] = self._around(handler, name)
+            return _reading_by_itself(handler)
+
+        if name not in self._handlers:
+            building = super().intercept_service(unread, handler_call_details)  # type: ignore[no-untyped-call]
+            handler: Handler = await building
+            if handler is None:
+                return None
+            self._handlers[name] = handler
         return self._handlers[name]
 
-    def _around(self, handler: Handler, name: str) -> Handler:
+    async def intercept(
+        self, method: Callable[..., Any], request_or_iterator: Any, context: Context, method_name: str
+    ) -> Any:
+        """Pass a call through the layers to the method."""
+        return await self._answers[method_name](request_or_iterator, context)
+
+    def _around(self, handler: Handler, name: str) -> Answer:
         answer = _answer(handler)
         receive = [] if handler.request_streaming else [self._receive]
         for layer in reversed([*self._outer, *receive, *self._inner]):
             answer = layer.around(answer, name)
-        decode = handler.request_deserializer
-        if decode is not None and not handler.request_streaming:
-            decode = lenient(decode)
-        streams = handler.response_streaming
-        build = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
-        return build(answer, request_deserializer=decode, response_serializer=handler.response_serializer)
+        return answer
+
+
+def _reading_by_itself(handler: Handler) -> Handler:
+    """Return the handler as one that reads its requests from a stream."""
+    decode = handler.request_deserializer
+    if decode is not None and not handler.request_streaming:
+        decode = lenient(decode)
+    streams = handler.response_streaming
+    build = grpc.stream_stream_rpc_method_handler if streams else grpc.stream_unary_rpc_method_handler
+    method = next(
+        filter(None, (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream))
+    )
+    return build(method, request_deserializer=decode, response_serializer=handler.response_serializer)
 
 
 def _answer(handler: Handler) -> Answer:
