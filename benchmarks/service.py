@@ -44,7 +44,7 @@ from limner.service.ports import Claim, Job, MadePicture, Order, PictureInfo, St
 from limner.service.tasks import Asked, TaskRunner
 from limner.settings import Settings
 from limner.telemetry import logging_to_stderr
-from limner.worker import tune_interpreter
+from limner.worker import OwnPorts, tune_interpreter
 
 HOST = "127.0.0.1"
 WORKSPACE = "acme"
@@ -91,7 +91,7 @@ class ReadyModel:
 
 
 class Server(Protocol):
-    async def start(self, addresses: Sequence[Address]) -> None: ...
+    async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None: ...
 
     async def stop(self) -> None: ...
 
@@ -109,7 +109,7 @@ class EchoServer:
         service, method = GENERATE[1:].split("/")
         self._server.add_registered_method_handlers(service, {method: handler})
 
-    async def start(self, addresses: Sequence[Address]) -> None:
+    async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
         for address in addresses:
             self._server.add_insecure_port(str(address))
         await self._server.start()
@@ -129,8 +129,8 @@ class ReadyService(Worker):
         prepare(settings)
         super().__init__(settings, [ReadyModel("ready", wait_s), ReadyModel("checked", wait_s, checked=True)])
 
-    async def start(self, addresses: Sequence[Address]) -> None:
-        await super().start(addresses)
+    async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
+        await super().start(addresses, web_addresses)
         tune_interpreter()
 
 
@@ -145,8 +145,8 @@ class BuyingService(Worker):
         else:
             self._stores.repository.__class__ = OneCommitRepository
 
-    async def start(self, addresses: Sequence[Address]) -> None:
-        await super().start(addresses)
+    async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
+        await super().start(addresses, web_addresses)
         tune_interpreter()
 
 
@@ -194,11 +194,11 @@ async def serve(kind: str, settings: Settings) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     server = server_of(kind, settings)
     reservations = PortReservations()
-    ports = [reservations.reserve(HOST) for _ in range(2)]
-    gateway = Gateway(gateway_options(replace(settings, http_port=0), ports[1:]))
+    common, own, web = (reservations.reserve(HOST) for _ in range(3))
+    gateway = Gateway(gateway_options(replace(settings, http_port=0), [OwnPorts(own, web)]))
     await gateway.start()
-    await server.start([Address(HOST, port) for port in ports])
-    print(f"ready grpc={HOST}:{ports[0]} http={gateway.address}", flush=True)
+    await server.start([Address(HOST, common), Address(HOST, own)], [Address(HOST, web)])
+    print(f"ready grpc={HOST}:{common} http={gateway.address}", flush=True)
     await stop.wait()
     await gateway.stop()
     await server.stop()

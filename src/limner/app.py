@@ -40,6 +40,8 @@ from limner.storage.filesystem import FileBlobStore
 from limner.storage.observed import ObservedBlobStore
 from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
+from limner.web.probes import Readiness, probes
+from limner.web.server import WebServer
 
 if TYPE_CHECKING:
     from limner.models.http import BreakerSnapshot
@@ -83,18 +85,25 @@ class Worker:
         )
         self._library = ImageLibrary(self._stores, quota=rules.quota)
         self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
+        self._web = self._build_web()
         self._chores: list[asyncio.Task[None]] = []
         self._quota = rules.quota
         self._quota_used = 0.0
 
-    async def start(self, addresses: Sequence[Address]) -> None:
-        """Listen on all addresses and begin to answer."""
+    def _build_web(self) -> WebServer:
+        readiness = Readiness((("database", self._stores.repository.check), ("storage", self._stores.blobs.check)))
+        doors = (probes(readiness, lambda: self._web.is_draining()),)
+        return WebServer(doors, self._verifier, drain_timeout_s=self._settings.drain_timeout_s)
+
+    async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
+        """Listen on all addresses, of gRPC and of HTTP, and begin to answer."""
         self._locks.hold(self._id)
         await self._stores.repository.check()
         has_clock = await self._clock.look(self._stores.repository.time)
         for address in addresses:
             self._server.listen(str(address))
         await self._server.start()
+        await self._web.start([(address.host, address.port) for address in web_addresses])
         self._chores = [
             asyncio.create_task(self._tasks.keep_leases(), name="leases"),
             asyncio.create_task(self._tasks.heed_cancellations(), name="cancellations"),
@@ -113,9 +122,11 @@ class Worker:
     async def stop(self) -> None:
         """Refuse new calls, let the running work end, and release everything."""
         drain_s = self._settings.drain_timeout_s
+        self._web.drain()
         refusing = asyncio.create_task(self._server.stop(drain_s))
         await self._tasks.drain(drain_s)
         await refusing
+        await self._web.stop()
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)

@@ -20,11 +20,10 @@ from limner.gateway.process import Gateway, GatewayError
 from limner.reservations import PortReservations
 from limner.settings import Settings, variable
 from limner.webhooks.configuration import WebhooksError
-from limner.worker import READY, share_heaps, tune_interpreter
+from limner.worker import LOOPBACK, READY, OwnPorts, listening, share_heaps, tune_interpreter
 
 log = logging.getLogger(__name__)
 
-_LOOPBACK: Final = "127.0.0.1"
 _START_TIMEOUT_S: Final = 30.0
 _RESTART_DELAY_S: Final = 0.5
 _KILL_AFTER_S: Final = 10.0
@@ -37,15 +36,15 @@ class StartError(Exception):
 class OwnWorker:
     """The only worker, in this process: a process less to start and to keep in memory."""
 
-    def __init__(self, settings: Settings, addresses: list[Address]) -> None:
+    def __init__(self, settings: Settings, ports: OwnPorts) -> None:
         share_heaps()
         record(settings)
         self._worker = Worker(settings)
-        self._addresses = addresses
+        self._addresses = listening(settings, ports)
 
     async def start(self) -> None:
         """Return when it answers."""
-        await self._worker.start(self._addresses)
+        await self._worker.start(*self._addresses)
         tune_interpreter()
 
     async def stop(self) -> None:
@@ -56,9 +55,9 @@ class OwnWorker:
 class WorkerProcess:
     """A worker in another process, replaced when it dies."""
 
-    def __init__(self, settings: Settings, private_port: int) -> None:
+    def __init__(self, settings: Settings, ports: OwnPorts) -> None:
         self._settings = settings
-        self._private_port = private_port
+        self._ports = ports
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -89,7 +88,9 @@ class WorkerProcess:
             variable("grpc_port"): str(settings.grpc_port),
             **({} if settings.metrics_port is None else {variable("metrics_port"): str(settings.metrics_port)}),
         }
-        command = (sys.executable, "-m", "limner.worker", str(self._private_port))
+        if settings.web_port is not None:
+            environment[variable("web_port")] = str(settings.web_port)
+        command = (sys.executable, "-m", "limner.worker", *map(str, self._ports))
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment)
         assert self._process.stdout is not None
@@ -122,6 +123,8 @@ async def serve(settings: Settings, *, with_gateway: bool, announce: Callable[[s
     reservations = PortReservations()
     try:
         settings = replace(settings, grpc_port=reservations.reserve(settings.host, settings.grpc_port))
+        if settings.web_port is not None:
+            settings = replace(settings, web_port=reservations.reserve(settings.host, settings.web_port))
         await _serve(settings, with_gateway, announce, stop, reservations)
     except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError, WebhooksError) as error:
         raise StartError(str(error)) from error
@@ -136,7 +139,10 @@ async def _serve(
     stop: asyncio.Event,
     reservations: PortReservations,
 ) -> None:
-    own_ports = [reservations.reserve(_LOOPBACK) for _ in range(settings.workers)]
+    own_ports = [
+        OwnPorts(grpc=reservations.reserve(LOOPBACK), web=reservations.reserve(LOOPBACK))
+        for _ in range(settings.workers)
+    ]
     async with AsyncExitStack() as ending:
         gateway = Gateway(gateway_options(settings, own_ports)) if with_gateway else None
         starting: list[asyncio.Task[None]] = []
@@ -194,19 +200,19 @@ async def _until_stopped(stop: asyncio.Event, gateway: Gateway | None) -> None:
         task.result()
 
 
-def _workers(settings: Settings, own_ports: list[int]) -> Sequence[OwnWorker | WorkerProcess]:
+def _workers(settings: Settings, own_ports: Sequence[OwnPorts]) -> Sequence[OwnWorker | WorkerProcess]:
     if len(own_ports) > 1:
-        return [WorkerProcess(settings, port) for port in own_ports]
-    addresses = [Address(settings.host, settings.grpc_port), Address(_LOOPBACK, own_ports[0])]
-    return [OwnWorker(settings, addresses)]
+        return [WorkerProcess(settings, ports) for ports in own_ports]
+    return [OwnWorker(settings, own_ports[0])]
 
 
-def gateway_options(settings: Settings, upstream_ports: Sequence[int]) -> GatewayOptions:
+def gateway_options(settings: Settings, own_ports: Sequence[OwnPorts]) -> GatewayOptions:
     """Return how the gateway is set up in front of workers on this machine."""
     return GatewayOptions(
         host=settings.host,
         port=settings.http_port,
-        upstreams=[str(Address(_LOOPBACK, port)) for port in upstream_ports],
+        upstreams=[str(Address(LOOPBACK, ports.grpc)) for ports in own_ports],
+        web_upstreams=[str(Address(LOOPBACK, ports.web)) for ports in own_ports],
         silence_timeout_s=settings.request_timeout_s,
         cors_origins=settings.cors_origins,
     )

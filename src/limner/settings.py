@@ -133,6 +133,9 @@ class Settings:
     host: str = _setting(_text, "127.0.0.1", "address to listen on")
     grpc_port: int = _setting(_port, 50051, "port of gRPC; 0 for a free one")
     http_port: int = _setting(_port, 8080, "port of REST, grpc-web and gRPC through Envoy; 0 for a free one")
+    web_port: int | None = _setting(
+        _port, None, "port of the workers' HTTP for an Envoy of your own; default: only the built-in one reaches it"
+    )
     metrics_port: int | None = _setting(_port, None, "port of Prometheus metrics; 0 for a free one; default: none")
     workers: int = _setting(_count, 1, "processes that answer calls")
 

@@ -1,4 +1,4 @@
-"""A worker in a process of its own: ``python -m limner.worker PRIVATE_PORT``, started by ``limner serve``.
+"""A worker in a process of its own: ``python -m limner.worker GRPC_PORT WEB_PORT``, started by ``limner serve``.
 
 Its settings come by the environment. It says ``ready`` on standard output, and drains on SIGTERM or when its
 standard input ends, which it does when the parent dies, however it dies.
@@ -10,18 +10,26 @@ import gc
 import signal
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from limner.app import Address, Worker, record
 from limner.settings import Settings
 from limner.telemetry import logging_to_stderr
 
 READY: Final = "ready"
+LOOPBACK: Final = "127.0.0.1"
 _M_ARENA_MAX: Final = -8  # malloc.h of glibc
 
 
-async def run(settings: Settings, private_port: int) -> None:
-    """Serve on the common address and on one of the worker's own, until it is time to end."""
+class OwnPorts(NamedTuple):
+    """Where the gateway reaches one worker, on loopback."""
+
+    grpc: int
+    web: int
+
+
+async def run(settings: Settings, ports: OwnPorts) -> None:
+    """Serve on the common addresses and on those of the worker's own, until it is time to end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides.
@@ -30,13 +38,22 @@ async def run(settings: Settings, private_port: int) -> None:
     share_heaps()
     record(settings)
     worker = Worker(settings)
-    await worker.start([Address(settings.host, settings.grpc_port), Address("127.0.0.1", private_port)])
+    await worker.start(*listening(settings, ports))
     sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     tune_interpreter()
     await stop.wait()
     loop.remove_reader(sys.stdin.fileno())
     await worker.stop()
+
+
+def listening(settings: Settings, ports: OwnPorts) -> tuple[list[Address], list[Address]]:
+    """Return the addresses of gRPC and of HTTP: those that all workers share, and the worker's own for the gateway."""
+    grpc = [Address(settings.host, settings.grpc_port), Address(LOOPBACK, ports.grpc)]
+    web = [Address(LOOPBACK, ports.web)]
+    if settings.web_port is not None:
+        web.append(Address(settings.host, settings.web_port))
+    return grpc, web
 
 
 def share_heaps() -> None:
@@ -65,7 +82,7 @@ def main() -> None:
     """Run until the end."""
     settings = Settings.read()
     with logging_to_stderr(settings.log_level):
-        asyncio.run(run(settings, int(sys.argv[1])))
+        asyncio.run(run(settings, OwnPorts(*map(int, sys.argv[1:]))))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ asyncio.run(main())
     [
         GatewayOptions(port=8080, upstreams=["127.0.0.1:50051"]),
         GatewayOptions(port=8080, upstreams=["127.0.0.1:50051", "[::1]:50052"], cors_origins=["*"]),
+        GatewayOptions(port=8080, upstreams=["127.0.0.1:50051"], web_upstreams=["127.0.0.1:50052"]),
         GatewayOptions(port=8080, host="::", upstreams=["worker.internal:50051"], silence_timeout_s=0.5),
     ],
 )

@@ -139,6 +139,7 @@ def config(data_dir: Path | None) -> None:
         host=settings.host,
         port=settings.http_port,
         upstreams=[f"{settings.host}:{settings.grpc_port}"],
+        web_upstreams=[] if settings.web_port is None else [f"{settings.host}:{settings.web_port}"],
         silence_timeout_s=settings.request_timeout_s,
         cors_origins=settings.cors_origins,
     )

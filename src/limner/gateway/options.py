@@ -14,6 +14,9 @@ class GatewayOptions:
     upstreams: Sequence[str]
     """The gRPC address of each worker, ``host:port``; calls go to them in turn."""
 
+    web_upstreams: Sequence[str] = ()
+    """The HTTP address of each worker, ``host:port``; without any there are the calls alone, and no other door."""
+
     host: str = "127.0.0.1"
     silence_timeout_s: float = 330
     """How long a call may stay without a byte in either direction, in seconds: the bound of a generation."""

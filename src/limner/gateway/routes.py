@@ -1,19 +1,31 @@
 """Where a request goes, and who may call from a browser."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from limner.gateway.clusters import WORKERS
+from limner.gateway.clusters import WEB, WORKERS
 from limner.gateway.descriptors import picture_paths
 from limner.gateway.filter import DRAIN, MAX_DRAINED_BYTES, MAX_JSON_BYTES, NATIVE
 from limner.gateway.notation import EXTENSIONS, FILTERS, Json, extension
 from limner.gateway.options import GatewayOptions
+from limner.gateway.web_routes import WEB_ROUTES, WebRoute
 
 REST_PREFIXES: Final = ("/v1/", "/api/image-service/v1/")
 
+PREVIOUS_HOSTS: Final = extension(
+    "retry.host.previous_hosts",
+    {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+)
+CALL_FILTERS: Final = ("lua", "grpc_web", "transcoder")
+DISABLED: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+
 
 def virtual_host(options: GatewayOptions) -> Json:
-    """Return the routes: too large a body is refused by its length alone, all else goes to the workers."""
+    """Return the routes: too large a body is refused by its length alone, all else goes to the workers.
+
+    The doors beside the calls look at the length themselves, each at its own.
+    """
     native = to_workers({"prefix": "/"}) | {
         "typed_per_filter_config": {"lua": {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "name": NATIVE}},
     }
@@ -21,6 +33,7 @@ def virtual_host(options: GatewayOptions) -> Json:
         "name": "all",
         "domains": ["*"],
         "routes": [
+            *(to_web(route) for route in WEB_ROUTES if options.web_upstreams),
             *(route for prefix in REST_PREFIXES for route in rest(prefix, options)),
             native,
         ],
@@ -57,18 +70,50 @@ def to_workers(match: Json) -> Json:
     retries = {
         "retry_on": "connect-failure,refused-stream",
         "num_retries": 2,
-        "retry_host_predicate": [
-            extension(
-                "retry.host.previous_hosts",
-                {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-            )
-        ],
+        "retry_host_predicate": [PREVIOUS_HOSTS],
     }
     return {
         "match": match,
         "route": {"cluster": WORKERS, "timeout": "0s", "retry_policy": retries},
         "request_body_buffer_limit": MAX_JSON_BYTES,
     }
+
+
+def to_web(route: WebRoute) -> Json:
+    """Return a route to the workers' HTTP listeners, where no filter for calls takes part.
+
+    Without a body it is tried again as well where a worker went away before it answered: it changes nothing.
+    """
+    reads = route.method == "GET"
+    methods = "GET|HEAD" if reads else route.method
+    retry_on = "connect-failure,refused-stream,reset-before-request"
+    return {
+        "match": {
+            "safe_regex": {"regex": path_pattern(route.path)},
+            "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": methods}}}],
+        },
+        "route": {
+            "cluster": WEB,
+            "timeout": "0s",
+            "retry_policy": {
+                "retry_on": f"{retry_on},reset" if reads else retry_on,
+                "num_retries": 2,
+                "retry_host_predicate": [PREVIOUS_HOSTS],
+            },
+        },
+        "request_body_buffer_limit": MAX_JSON_BYTES,
+        "typed_per_filter_config": dict.fromkeys(CALL_FILTERS, DISABLED),
+    }
+
+
+def path_pattern(path: str) -> str:
+    """Return the regular expression of a path with parameters in braces, below each prefix of REST."""
+    first = REST_PREFIXES[0]
+    below = path.removeprefix(first)
+    pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{\w+\}", below))
+    if below == path:
+        return pattern
+    return f"({'|'.join(REST_PREFIXES)}){pattern}"
 
 
 def cors_policy(origins: Sequence[str]) -> Json:

@@ -1,4 +1,7 @@
-"""Who may make which call, decided before anything is looked up. A call that is not here is refused."""
+"""Who may make which call, decided before anything is looked up. A call that is not here is refused.
+
+Calls go by their full names. What stands for no call, such as a page, has a name of its own, without a slash.
+"""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -34,4 +37,5 @@ POLICIES: Final[Mapping[str, Access]] = {
     "/grpc.health.v1.Health/List": Access.OPEN,
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Access.OPEN,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Access.OPEN,
+    "probes": Access.OPEN,
 }

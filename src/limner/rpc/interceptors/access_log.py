@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import Any
 
-from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin
+from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin, header_values
 from limner.rpc.interceptors.layer import Answer
 from limner.service.instruments import RPC_DURATION
 
@@ -22,7 +22,7 @@ class AccessLogLayer:
         """Time each call and log how it ended: never its prompt, never its token."""
 
         async def logged(request: Any, context: Context) -> Any:
-            call = Call(_request_id(context))
+            call = Call(acceptable_id(*header_values(context, REQUEST_ID_KEY)))
             call.headers.append((REQUEST_ID_KEY, call.request_id))
             begin(call)
             started = time.perf_counter()
@@ -33,20 +33,25 @@ class AccessLogLayer:
                 ended = code.name if code else "OK"
                 return message
             finally:
-                _log(call, method, ended, time.perf_counter() - started)
+                log_call(call, method, ended, time.perf_counter() - started)
 
         return logged
 
 
-def _log(call: Call, method: str, ended: str, took_s: float) -> None:
-    RPC_DURATION.observe(took_s, method.rpartition("/")[2], ended)
+def log_call(call: Call, method: str, ended: str, took_s: float, *, series: str = "") -> None:
+    """Log and count how a call ended. ``method`` is its name, with nothing in it that the caller said.
+
+    ``series`` is the full name of the call that it counts as, where that is another.
+    """
+    RPC_DURATION.observe(took_s, (series or method).rpartition("/")[2], ended)
     if log.isEnabledFor(logging.INFO):
         user = call.caller.user_id if call.caller else None
         log.info("call", extra={"method": method, "code": ended, "ms": round(took_s * 1000, 3), "user": user})
 
 
-def _request_id(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and _ACCEPTABLE_ID.fullmatch(value):
+def acceptable_id(*asked: str | None) -> str:
+    """Return the first id that a request may have, of those that its caller gave it; or else a new one."""
+    for value in asked:
+        if value and _ACCEPTABLE_ID.fullmatch(value):
             return value
     return str(uuid.uuid4())
