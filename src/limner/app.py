@@ -40,6 +40,7 @@ from limner.storage.filesystem import FileBlobStore
 from limner.storage.observed import ObservedBlobStore
 from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
+from limner.web.door import Door
 from limner.web.probes import Readiness, probes
 from limner.web.server import WebServer
 
@@ -85,15 +86,15 @@ class Worker:
         )
         self._library = ImageLibrary(self._stores, quota=rules.quota)
         self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
-        self._web = self._build_web()
+        self.doors = self._build_doors()
+        self._web = WebServer(self.doors, self._verifier, drain_timeout_s=settings.drain_timeout_s)
         self._chores: list[asyncio.Task[None]] = []
         self._quota = rules.quota
         self._quota_used = 0.0
 
-    def _build_web(self) -> WebServer:
+    def _build_doors(self) -> tuple[Door, ...]:
         readiness = Readiness((("database", self._stores.repository.check), ("storage", self._stores.blobs.check)))
-        doors = (probes(readiness, lambda: self._web.is_draining()),)
-        return WebServer(doors, self._verifier, drain_timeout_s=self._settings.drain_timeout_s)
+        return (probes(readiness, lambda: self._web.is_draining()),)
 
     async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
         """Listen on all addresses, of gRPC and of HTTP, and begin to answer."""

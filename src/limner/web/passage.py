@@ -25,7 +25,7 @@ from limner.web.errors import ErrorPage, HttpRefusalError, http_status, json_err
 
 log = logging.getLogger(__name__)
 
-_BEGUN: Final = "limner.begun"
+_BEGUN: Final = web.RequestKey("begun", bool)
 
 
 class Passage:
@@ -85,22 +85,22 @@ class Passage:
         response.headers.setdefault(REQUEST_ID_KEY, current_call().request_id)
         if self._leaving():
             response.force_close()
+            response.headers["connection"] = "close"
 
 
 async def _answered(
     answer: Handler, request: web.Request, name: str, page: ErrorPage
 ) -> tuple[web.StreamResponse, str]:
     """Return the answer, or the page of the error that came instead, and how the call ended, for the log."""
+    error: LimnerError
     try:
         return await answer(request), "OK"
     except asyncio.CancelledError:
         raise
     except HttpRefusalError as refusal:
-        error: LimnerError = refusal.error
-        status = refusal.status
-    except web.HTTPRequestEntityTooLarge:
-        refusal = too_large(limits.MIB)
         error, status = refusal.error, refusal.status
+    except web.HTTPRequestEntityTooLarge:
+        error, status = too_large(limits.MIB).error, 413
     except LimnerError as known:
         error, status = known, http_status(known)
     except ConnectionError:  # nobody is there any more

@@ -23,10 +23,13 @@ Check = Callable[[], Awaitable[None]]
 class Readiness:
     """Whether all parts answer. One look serves all who ask meanwhile and shortly afterwards."""
 
-    def __init__(self, checks: Sequence[tuple[str, Check]], *, fresh_s: float = FRESH_S) -> None:
+    def __init__(
+        self, checks: Sequence[tuple[str, Check]], *, fresh_s: float = FRESH_S, timeout_s: float = TIMEOUT_S
+    ) -> None:
         """``checks`` are called by the name of their part."""
         self._checks = checks
         self._fresh_s = fresh_s
+        self._timeout_s = timeout_s
         self._looking: asyncio.Task[tuple[str, ...]] | None = None
         self._looked_at = float("-inf")
 
@@ -37,18 +40,17 @@ class Readiness:
         return await asyncio.shield(self._looking)
 
     async def _look(self) -> tuple[str, ...]:
-        answers = await asyncio.gather(*(_answers(check) for _, check in self._checks))
+        answers = await asyncio.gather(*(self._answers(check) for _, check in self._checks))
         self._looked_at = time.monotonic()
         return tuple(name for (name, _), answer in zip(self._checks, answers, strict=True) if not answer)
 
-
-async def _answers(check: Check) -> bool:
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            await check()
-    except (LimnerError, TimeoutError):
-        return False
-    return True
+    async def _answers(self, check: Check) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await check()
+        except (LimnerError, TimeoutError):
+            return False
+        return True
 
 
 def probes(readiness: Readiness, is_draining: Callable[[], bool]) -> Door:

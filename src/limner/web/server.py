@@ -27,7 +27,6 @@ class WebServer:
 
     def __init__(self, doors: Iterable[Door], verifier: TokenVerifier, *, drain_timeout_s: float) -> None:
         self._draining = False
-        self._sites: list[web.TCPSite] = []
         self._runner = web.AppRunner(
             self._application(doors, Passage(verifier, self.is_draining)),
             access_log=None,
@@ -40,6 +39,11 @@ class WebServer:
     def is_draining(self) -> bool:
         """Tell whether new requests should go elsewhere."""
         return self._draining
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens."""
+        return [(address[0], address[1]) for address in self._runner.addresses]
 
     async def start(self, addresses: Sequence[tuple[str, int]]) -> None:
         """Listen on all addresses, which other processes may share. Raises ``OSError``."""
