@@ -18,6 +18,7 @@ from limner.auth.verifier import JwtVerifier
 from limner.catalogue import LoadedModels, default_models, load_models
 from limner.domain.errors import LimnerError
 from limner.domain.identifiers import new_id
+from limner.domain.image import Retention
 from limner.domain.limits import MIB
 from limner.domain.usage import Quota
 from limner.imaging.codec import PillowCodec
@@ -32,6 +33,7 @@ from limner.service.clock import Clock, SharedClock, utc_now
 from limner.service.library import ImageLibrary
 from limner.service.notifications import Notifier
 from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSender
+from limner.service.retention import Keeper
 from limner.service.stores import Stores
 from limner.service.sweeper import Sweeper
 from limner.service.tasks import Rules, TaskRunner
@@ -90,6 +92,7 @@ class Worker:
         self._web = WebServer(self.doors, self._verifier, drain_timeout_s=settings.drain_timeout_s)
         self._chores: list[asyncio.Task[None]] = []
         self._quota = rules.quota
+        self._retention = Retention(settings.retention_days)
         self._quota_used = 0.0
 
     def _build_doors(self) -> tuple[Door, ...]:
@@ -109,6 +112,7 @@ class Worker:
             asyncio.create_task(self._tasks.keep_leases(), name="leases"),
             asyncio.create_task(self._tasks.heed_cancellations(), name="cancellations"),
             asyncio.create_task(self._library.keep_purging(), name="purge"),
+            asyncio.create_task(Keeper(self._library, self._retention).keep_expiring(), name="retention"),
             asyncio.create_task(Sweeper(self._stores, reclaim=self._tasks.reclaim).keep_sweeping(), name="sweep"),
             asyncio.create_task(keep_telling(self._locks, self._id, self._vitals), name="vitals"),
         ]

@@ -115,6 +115,7 @@ class Settings:
     max_in_flight: int = _setting(_count, 1024, "tasks at work at once in one worker; more are refused")
     quota_images_per_month: int | None = _setting(_count, None, "images of a workspace per month; default: no limit")
     quota_usd_per_month: float | None = _setting(_amount, None, "money of a workspace per month; default: no limit")
+    retention_days: int | None = _setting(_count, None, "days that images are kept; default: until they are deleted")
     price_ceiling_usd: float = _setting(_amount, 0.25, "what a picture of unknown price counts as")
     idempotency_hours: int = _setting(_hours, 24, "how long idempotency keys are kept, at least 24")
     spool_max_mib: int = _setting(_count, 4096, "most that waits on this disk for a storage that is down, in MiB")

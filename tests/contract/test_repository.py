@@ -20,7 +20,7 @@ from limner.domain.errors import (
     QuotaExceededError,
 )
 from limner.domain.identifiers import new_id
-from limner.domain.image import Cursor, Image, ImageFilter, OutputFormat
+from limner.domain.image import Cursor, Image, ImageFilter, OutputFormat, Retention
 from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Operation
 from limner.domain.usage import Quota, Usage
 from limner.persistence.engine import open_engine
@@ -791,6 +791,43 @@ class TestQuota:
         assert await repository.fullest_quota(usual, november) == pytest.approx(0.25)
         await repository.set_quota(WORKSPACE, Quota(images=0))
         assert await repository.fullest_quota(usual, november) == 0
+
+
+class TestRetention:
+    """At ``NOW`` images have been kept since ``NOW`` minus their age."""
+
+    NOW = datetime(2027, 3, 1, tzinfo=UTC)
+
+    async def kept_for(self, repository: SqlRepository, days: float, workspace_id: str = WORKSPACE) -> Image:
+        return await uploaded(repository, workspace_id=workspace_id, created_at=self.NOW - timedelta(days=days))
+
+    async def expired(self, repository: SqlRepository, days: int | None, limit: int = 10) -> list[str]:
+        found = await repository.expired_images(Retention(days), self.NOW, limit)
+        return [image.id for image in found]
+
+    async def test_images_expire_the_oldest_first_and_a_few_at_a_time(self, repository: SqlRepository) -> None:
+        older, oldest = await self.kept_for(repository, 31), await self.kept_for(repository, 90)
+        await self.kept_for(repository, 29.9)
+        assert await self.expired(repository, 30) == [oldest.id, older.id]
+        assert await self.expired(repository, 30, limit=1) == [oldest.id]
+        assert await self.expired(repository, None) == []
+
+    async def test_deleted_images_do_not_expire_again(self, repository: SqlRepository) -> None:
+        image = await self.kept_for(repository, 31)
+        await deleted(repository, image)
+        assert await self.expired(repository, 30) == []
+
+    async def test_a_workspace_has_a_time_of_its_own(self, repository: SqlRepository) -> None:
+        mine, other = await self.kept_for(repository, 10), await self.kept_for(repository, 40, "other")
+        assert await repository.retention(WORKSPACE) is None
+        await repository.set_retention(WORKSPACE, Retention(7))
+        assert await repository.retention(WORKSPACE) == Retention(7)
+        assert await self.expired(repository, 30) == [other.id, mine.id]
+        assert await self.expired(repository, None) == [mine.id]
+        await repository.set_retention("other", Retention(None))
+        assert await self.expired(repository, 30) == [mine.id]
+        await repository.set_retention(WORKSPACE, None)
+        assert await self.expired(repository, 30) == []
 
 
 class TestSweeping:

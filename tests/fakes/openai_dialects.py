@@ -415,7 +415,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 
 
 async def multipart(request: web.Request) -> Form:
-    """Return the parts of a form; ``image`` and ``image[]`` may both hold pictures, not at once, beside one ``mask``."""
+    """Return the parts of a form; ``image`` or ``image[]`` may hold several pictures, beside one ``mask``."""
     if request.content_type != "multipart/form-data":
         raise Refusal(415, "Content-Type must be multipart/form-data")
     fields: dict[str, Any] = {}

@@ -37,6 +37,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, _Entry]]] = {
         "jwks": _Entry("operator", "Print the local key's public half as a key set."),
         "migrate": _Entry("operator", "Bring the database to the newest schema."),
         "quota": _Entry("operator", "Show the quota of a workspace, or give it one of its own."),
+        "retention": _Entry("operator", "Show how long a workspace keeps its images, or give it a time of its own."),
         "gateway": _Entry("operator", "Work with an Envoy of your own."),
         "doctor": _Entry("operator", "Check settings, database, storage and models, in plain words."),
     },

@@ -180,6 +180,27 @@ def quota(data_dir: Path | None, workspace: str, **wanted: Any) -> None:
         click.echo(asyncio.run(change_quota(settings, workspace, **wanted)))
 
 
+@click.command()
+@_data_dir
+@click.argument("workspace")
+@click.option("--days", type=click.IntRange(1), help="Delete images that are older.")
+@click.option("--forever", is_flag=True, help="Keep images until they are deleted, whatever the settings say.")
+@click.option("--clear", is_flag=True, help="Back to the time of the settings.")
+def retention(data_dir: Path | None, workspace: str, **wanted: Any) -> None:
+    """Show how long a workspace keeps its images, or give it a time of its own.
+
+    Older images are deleted as by their owner within minutes, for good.
+    """
+    settings = _settings(data_dir=data_dir)
+    from limner.domain.errors import LimnerError
+    from limner.retentions import change_retention
+
+    if sum((bool(wanted["forever"]), bool(wanted["clear"]), wanted["days"] is not None)) > 1:
+        raise click.UsageError("--days, --forever and --clear exclude each other.")
+    with _told(LimnerError):
+        click.echo(asyncio.run(change_retention(settings, workspace, **wanted)))
+
+
 def _is_given(wanted: "Mapping[str, Any]") -> bool:
     return wanted["images"] is not None or wanted["usd"] is not None
 

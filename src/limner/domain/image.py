@@ -69,3 +69,11 @@ class ImagePage:
 
     images: tuple[Image, ...]
     next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long images are kept. Those that are older are deleted as by their owner."""
+
+    days: int | None = None
+    """In days from their creation, 1 or more; ``None`` for ever."""

@@ -49,7 +49,8 @@ class PrometheusRecorder:
 
     def add(self, counter: Counter, amount: float, labels: tuple[str, ...]) -> None:
         """As ``Recorder.add``."""
-        self._counters[counter].labels(*labels).inc(amount)
+        series = self._counters[counter]
+        (series.labels(*labels) if labels else series).inc(amount)
 
     def observe(self, histogram: Histogram, seconds: float, labels: tuple[str, ...]) -> None:
         """As ``Recorder.observe``."""

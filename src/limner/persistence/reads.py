@@ -3,12 +3,12 @@
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, case, func, select, tuple_
 
-from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, Retention
 from limner.domain.task import Generation, GenerationState
 from limner.domain.usage import Quota, Usage
 from limner.persistence.admission import month_of, own_quotas, reserved
@@ -25,6 +25,7 @@ from limner.persistence.tables import (
     unsettled,
     usage_months,
     workspace_quotas,
+    workspace_retentions,
 )
 from limner.persistence.writes import holding, unfinished, unneeded
 from limner.service.ports import Unfinished
@@ -63,6 +64,16 @@ _fullest_quota = (
     .outerjoin(workspace_quotas, workspace_quotas.c.workspace_id == usage_months.c.workspace_id)
     .where(usage_months.c.month == bindparam("of"))
 )
+_retention = select(workspace_retentions).where(workspace_retentions.c.workspace_id == bindparam("of"))
+_own_retentions = select(workspace_retentions).where(workspace_retentions.c.days.is_not(None))
+_expired = (
+    select(images)
+    .where(live, images.c.created_at < bindparam("before"))
+    .order_by(images.c.created_at)
+    .limit(bindparam("at_most"))
+)
+_expired_by_default = _expired.where(images.c.workspace_id.not_in(select(workspace_retentions.c.workspace_id)))
+_expired_in_workspace = _expired.where(images.c.workspace_id == bindparam("of"))
 _images_between = (
     select(images.c.id)
     .where(images.c.id > bindparam("first"), images.c.id <= bindparam("last"), live)
@@ -197,6 +208,26 @@ def mark(connection: Connection, name: str) -> str:
 def quota(connection: Connection, workspace_id: str) -> Quota | None:
     """Return the quota of a workspace that has one of its own."""
     return own_quotas(connection, [workspace_id]).get(workspace_id)
+
+
+def retention(connection: Connection, workspace_id: str) -> Retention | None:
+    """Return how long a workspace keeps its images that does not do as the others."""
+    row = connection.execute(_retention, {"of": workspace_id}).one_or_none()
+    return Retention(row.days) if row else None
+
+
+def expired_images(connection: Connection, usual: Retention, at: datetime, limit: int) -> tuple[Image, ...]:
+    """Return the oldest images that their workspaces do not keep any longer."""
+    found = []
+    if usual.days is not None:
+        before = {"before": at - timedelta(days=usual.days), "at_most": limit}
+        found = list(connection.execute(_expired_by_default, before))
+    for row in connection.execute(_own_retentions).all():
+        if len(found) >= limit:
+            break
+        before = {"before": at - timedelta(days=row.days), "at_most": limit - len(found), "of": row.workspace_id}
+        found += connection.execute(_expired_in_workspace, before)
+    return tuple(map(image_from, found))
 
 
 def fullest_quota(connection: Connection, quota: Quota, at: datetime) -> float:

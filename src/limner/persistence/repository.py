@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, Retention
 from limner.domain.task import Generation
 from limner.domain.usage import Quota, Usage
 from limner.persistence import deliveries, reads, schema, writes
@@ -168,6 +168,18 @@ class SqlRepository:
     async def quota(self, workspace_id: str) -> Quota | None:
         """Return the quota of a workspace that has one of its own, or ``None``."""
         return await self._read(reads.quota, workspace_id)
+
+    async def retention(self, workspace_id: str) -> Retention | None:
+        """Return how long a workspace keeps its images that does not do as the others, or ``None``."""
+        return await self._read(reads.retention, workspace_id)
+
+    async def set_retention(self, workspace_id: str, retention: Retention | None) -> None:
+        """Let a workspace keep its images for a time of its own; ``None``: as long as the others."""
+        await self._writer.run(writes.set_retentions, (workspace_id, retention))
+
+    async def expired_images(self, usual: Retention, at: datetime, limit: int) -> tuple[Image, ...]:
+        """Return the oldest images that their workspaces do not keep any longer."""
+        return await self._read(reads.expired_images, usual, at, limit)
 
     async def fullest_quota(self, quota: Quota, at: datetime) -> float:
         """Return the largest part of its quota that a workspace used this month; ``quota`` is the default's."""

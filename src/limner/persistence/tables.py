@@ -6,6 +6,7 @@
     generations ──< webhook_deliveries                who is still to be told of its end
     idempotency_keys ──> generations                  which key made it
     usage_months, workspace_quotas                    what a workspace used per month, and may use
+    workspace_retentions                              how long it keeps its images, when not as long as the others
     marks                                             up to which id the sweeper came
 
 Rows are never removed. An image that is deleted keeps its row with ``deleted_at``; once its bytes are gone
@@ -124,6 +125,13 @@ workspace_quotas = Table(
     Column("cost_micros", BigInteger, comment="Per month; null for no limit."),
 )
 
+workspace_retentions = Table(
+    "workspace_retentions",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("days", Integer, comment="Null to keep images for ever."),
+)
+
 marks = Table(
     "marks",
     metadata,
@@ -191,6 +199,7 @@ awaiting_purge = images.c.deleted_at.is_not(None) & images.c.purged_at.is_(None)
 
 Index("ix_generations_running", generations.c.worker_id, sqlite_where=running, postgresql_where=running)
 Index("ix_generations_reserving", generations.c.workspace_id, sqlite_where=running, postgresql_where=running)
+Index("ix_images_age", images.c.created_at, sqlite_where=live, postgresql_where=live)
 Index("ix_idempotency_keys_claimed", idempotency_keys.c.claimed_at)
 Index(
     "ix_webhook_deliveries_due",

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from limner.domain.errors import ImageNotFoundError, LimnerError, QuotaExceededError
 from limner.domain.identifiers import new_id
-from limner.domain.image import Image
+from limner.domain.image import Image, Retention
 from limner.domain.task import Generation, GenerationState
 from limner.domain.usage import Quota
 from limner.persistence.admission import claim_keys, grant_images, month_of, release_keys
@@ -42,6 +42,7 @@ from limner.persistence.tables import (
     unsettled,
     webhook_deliveries,
     workspace_quotas,
+    workspace_retentions,
 )
 from limner.service.ports import LeaseLostError, Start, Started, Unfinished
 
@@ -202,6 +203,8 @@ _move_mark = (
 _forget_keys = delete(idempotency_keys).where(idempotency_keys.c.claimed_at < bindparam("before"))
 _remove_quota = delete(workspace_quotas).where(workspace_quotas.c.workspace_id == bindparam("of"))
 _insert_quota = insert(workspace_quotas)
+_remove_retention = delete(workspace_retentions).where(workspace_retentions.c.workspace_id == bindparam("of"))
+_insert_retention = insert(workspace_retentions)
 _renew_leases = (
     update(generations)
     .where(
@@ -357,6 +360,15 @@ def set_quotas(connection: Connection, given: Sequence[tuple[str, Quota | None]]
         if quota is not None:
             row = {"workspace_id": workspace_id, "images": quota.images, "cost_micros": quota.cost_micros}
             connection.execute(_insert_quota, row)
+    return [None] * len(given)
+
+
+def set_retentions(connection: Connection, given: Sequence[tuple[str, Retention | None]]) -> Sequence[None]:
+    """Let workspaces keep their images for a time of their own, or as long as the others."""
+    for workspace_id, retention in given:
+        connection.execute(_remove_retention, {"of": workspace_id})
+        if retention is not None:
+            connection.execute(_insert_retention, {"workspace_id": workspace_id, "days": retention.days})
     return [None] * len(given)
 
 

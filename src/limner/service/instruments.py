@@ -101,10 +101,11 @@ WEBHOOK_DELIVERIES: Final = Counter(
     "limner_webhook_deliveries", "Attempts to tell a receiver: delivered, failed or gone.", ("outcome",)
 )
 REJECTIONS: Final = Counter("limner_rejections", "Calls that were answered by an error, by its reason.", ("reason",))
+EXPIRED_IMAGES: Final = Counter("limner_expired_images", "Images that were deleted since their time was over.", ())
 
 INSTRUMENTS: Final = (
     *(RPC_DURATION, PROVIDER_REQUEST_DURATION, TASK_DURATION, QUEUE_WAIT, STORAGE_DURATION),
-    *(PURCHASES, SPEND, IMAGES, WEBHOOK_DELIVERIES, REJECTIONS),
+    *(PURCHASES, SPEND, IMAGES, EXPIRED_IMAGES, WEBHOOK_DELIVERIES, REJECTIONS),
 )
 
 asked_model: ContextVar[str] = ContextVar("asked_model", default="")

@@ -8,10 +8,11 @@ from dataclasses import replace
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, ImageNotFoundError, InvalidFieldError, LimnerError
 from limner.domain.identifiers import is_id, new_id
-from limner.domain.image import Cursor, Image, ImageFilter, ImagePage
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, Retention
 from limner.domain.usage import Quota, Usage
 from limner.service import failpoints, policy
 from limner.service.caller import Caller
+from limner.service.instruments import EXPIRED_IMAGES
 from limner.service.ports import BlobNotFoundError, InvalidPictureError
 from limner.service.stores import Stores, digest
 
@@ -71,6 +72,21 @@ class ImageLibrary:
         """Delete an image, and the bytes that nothing needs any longer."""
         image = await self.image(workspace_id, image_id)
         policy.require_creator_or_admin(caller, image)
+        await self._delete(image)
+
+    async def expire(self, usual: Retention, limit: int) -> int:
+        """Delete up to ``limit`` images that their workspaces do not keep any longer; return how many they were.
+
+        ``usual`` is for workspaces that have no time of their own.
+        """
+        expired = await self._stores.repository.expired_images(usual, self._stores.clock(), limit)
+        for image in expired:
+            await self._delete(image)
+            EXPIRED_IMAGES.add(1)
+        return len(expired)
+
+    async def _delete(self, image: Image) -> None:
+        workspace_id, image_id = image.workspace_id, image.id
         unneeded = await self._stores.repository.delete_image(workspace_id, image_id, self._stores.clock())
         failpoints.reach("images-deleted")
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, OutputFormat
+from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, OutputFormat, Retention
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import Generation, MissingPicture, Plan, Task
 from limner.domain.usage import Quota, Usage
@@ -268,6 +268,18 @@ class Repository(Protocol):
 
     async def quota(self, workspace_id: str) -> Quota | None:
         """Return the quota of a workspace that has one of its own, or ``None``."""
+
+    async def retention(self, workspace_id: str) -> Retention | None:
+        """Return how long a workspace keeps its images that does not do as the others, or ``None``."""
+
+    async def set_retention(self, workspace_id: str, retention: Retention | None) -> None:
+        """Let a workspace keep its images for a time of its own; ``None``: as long as the others."""
+
+    async def expired_images(self, usual: Retention, at: datetime, limit: int) -> tuple[Image, ...]:
+        """Return up to ``limit`` images that their workspaces do not keep any longer, the oldest first.
+
+        ``usual`` is for workspaces that have no time of their own.
+        """
 
     async def fullest_quota(self, quota: Quota, at: datetime) -> float:
         """Return the largest part of its quota that a workspace used in the month of ``at``: 0 to 1, and 0 without any.

@@ -37,6 +37,18 @@ def test_token_prints_a_token_and_nothing_else(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
+def test_a_retention_is_shown_set_and_taken_away(tmp_path: Path) -> None:
+    limner("migrate", "--data-dir", str(tmp_path))
+    arguments = ("retention", "--data-dir", str(tmp_path), "acme")
+
+    assert limner(*arguments).stdout == "acme: images are kept until they are deleted (by the settings)\n"
+    assert limner(*arguments, "--days", "30").stdout == "acme: images are kept for 30 days (its own)\n"
+    assert limner(*arguments).stdout == "acme: images are kept for 30 days (its own)\n"
+    assert limner(*arguments, "--forever").stdout == "acme: images are kept until they are deleted (its own)\n"
+    assert limner(*arguments, "--clear").stdout == "acme: images are kept until they are deleted (by the settings)\n"
+    assert limner(*arguments, "--clear", "--days", "1").exit_code == 2
+
+
 def test_the_printed_key_set_checks_the_tokens_and_holds_nothing_secret(tmp_path: Path) -> None:
     token = limner("token", "--data-dir", str(tmp_path), "--user", "ada", "--workspace", "a").stdout.strip()
     (key,) = jwt.PyJWKSet.from_json(limner("jwks", "--data-dir", str(tmp_path)).stdout).keys

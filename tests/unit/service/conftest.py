@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,15 @@ class World:
     blobs: FlakyBlobStore
     stores: Stores
     model: Scripted = field(default_factory=Scripted)
+    skipped: timedelta = timedelta()
 
     @property
     def library(self) -> ImageLibrary:
         return ImageLibrary(self.stores)
+
+    def time_passes(self, time: timedelta) -> None:
+        """Set the clock of the service forward."""
+        self.skipped += time
 
     def runner(self, model: Scripted | None = None, *, worker_id: str = "worker", **options: Any) -> TaskRunner:
         dead_workers: Callable[[], list[str]] = options.pop("dead_workers", list)
@@ -61,7 +67,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         blobs=blobs,
         spool=FileSpool(tmp_path / "spool", goes_first=False, max_bytes=1 << 30),
         codec=PillowCodec(threads=1, queue=16),
-        clock=utc_now,
+        clock=lambda: utc_now() + world.skipped,
     )
-    yield World(repository, blobs, stores)
+    world = World(repository, blobs, stores)
+    yield world
     await stores.close()

@@ -1,6 +1,7 @@
 """Pictures of one's own, their bytes, and their deletion, also while something is down."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -12,9 +13,10 @@ from limner.domain.errors import (
     PermissionDeniedError,
     StorageUnavailableError,
 )
-from limner.domain.image import ImageFilter
+from limner.domain.image import ImageFilter, Retention
 from limner.domain.task import Operation
 from limner.service.caller import Caller, Role
+from limner.service.retention import BATCH, Keeper
 from tests.pictures import png, svg
 from tests.unit.service.conftest import ADA, BOB, WORKSPACE, World, asked
 from tests.unit.service.test_tasks import shown, until
@@ -111,6 +113,42 @@ async def test_bytes_that_could_not_be_deleted_are_deleted_later(world: World) -
     purging = asyncio.create_task(world.library.keep_purging())
     await until(lambda: gone(world))
     purging.cancel()
+
+
+async def test_images_are_deleted_as_by_their_owner_when_their_time_is_over(world: World) -> None:
+    source = await world.library.upload(ADA, WORKSPACE, png(4, 4))
+    generation = await world.runner().run(asked(Operation.EDIT, image_ids=(source.id,)))
+    images = [await world.library.upload(BOB, WORKSPACE, png()) for _ in range(BATCH + 1)]
+    keeper = Keeper(world.library, Retention(1), look_interval_s=0.01, pause_s=0)
+    expiring = asyncio.create_task(keeper.keep_expiring())
+    await asyncio.sleep(0)
+    assert len(world.blobs.held()) == len(images) + 2
+
+    world.time_passes(timedelta(days=1, seconds=1))
+
+    await until(lambda: gone(world))
+    expiring.cancel()
+    assert await shown(world) == []
+    ended = await world.repository.generation(WORKSPACE, generation.id)
+    assert ended is not None and ended.images == ()
+
+
+async def test_an_outage_holds_expiry_up_but_does_not_end_it(world: World) -> None:
+    await world.library.upload(ADA, WORKSPACE, png())
+    world.time_passes(timedelta(days=2))
+    world.blobs.failures = 1
+    expiring = asyncio.create_task(Keeper(world.library, Retention(1), look_interval_s=0.01).keep_expiring())
+
+    await until(lambda: nothing_shown(world))
+    assert not expiring.done()
+    purging = asyncio.create_task(world.library.keep_purging())
+    await until(lambda: gone(world))
+    expiring.cancel()
+    purging.cancel()
+
+
+async def nothing_shown(world: World) -> bool:
+    return await shown(world) == []
 
 
 async def gone(world: World) -> bool:
