@@ -7,6 +7,7 @@ to ``out/``. With ``--stay`` the service runs on until Ctrl-C instead, with a to
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
 WORKSPACE = "acme"
 USER = "ada"
+MOST_PORTS = 100
 LIMNER = (sys.executable, "-m", "limner")
 PROMPT = "three sailing boats on the sea at sunset"
 INSTRUCTION = "make it warmer and add a lighthouse on the right"
@@ -155,9 +157,30 @@ grpcurl -plaintext -H "authorization: Bearer {token}" \\
 """)
 
 
+def next_free(port: int) -> int:
+    """Return the port, or the next one on loopback that nobody uses, and say so then."""
+    for candidate in range(port, port + MOST_PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+        if candidate != port:
+            print(f"Port {port} is in use, so this takes {candidate}.")
+        return candidate
+    sys.exit(f"The ports from {port} to {port + MOST_PORTS - 1} are all in use.")
+
+
+def usual_port(variable: str, usual: int) -> str:
+    """Return what the operator set, or the usual port, or the next free one."""
+    return os.environ.get(variable) or str(next_free(usual))
+
+
 def stay() -> None:
-    """Run until Ctrl-C, on the usual ports and the usual data folder."""
-    with service(ROOT / ".limner") as running:
+    """Run until Ctrl-C, on the usual ports or those behind them, and the usual data folder."""
+    grpc_port, http_port = usual_port("LIMNER_GRPC_PORT", 50051), usual_port("LIMNER_HTTP_PORT", 8080)
+    with service(ROOT / ".limner", "--grpc-port", grpc_port, "--http-port", http_port) as running:
         print(f"Limner runs: gRPC on {running.grpc_address}, REST on {running.http_address}. Ctrl-C ends it.\n")
         print(f"export LIMNER_TOKEN={running.token}\n")
         print_calls(running.grpc_address, running.http_address, "$LIMNER_TOKEN")
