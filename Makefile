@@ -73,6 +73,9 @@ crash: $(READY) ## Kill the service at 200 random times under load, and try all 
 
 check: lint types imports proto-lint test ## Run all linters and the tests
 
+new-provider: $(READY) ## Write the skeleton of an adapter, with a fake and a table test: NAME=acme
+	@$(BIN)/python -m tools.new_provider "$(NAME)"
+
 lint: $(READY) ## Check style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
