@@ -67,8 +67,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         blobs=blobs,
         spool=FileSpool(tmp_path / "spool", goes_first=False, max_bytes=1 << 30),
         codec=PillowCodec(threads=1, queue=16),
-        clock=lambda: utc_now() + world.skipped,
+        clock=lambda: utc_now() + made.skipped,
     )
-    world = World(repository, blobs, stores)
-    yield world
+    made = World(repository, blobs, stores)
+    yield made
     await stores.close()
