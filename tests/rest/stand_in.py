@@ -170,8 +170,8 @@ def usual_details() -> list[any_pb2.Any]:
     return packed
 
 
-async def serve() -> tuple[grpc.aio.Server, StandIn, str]:
-    """Start the stand-in on a free port; return it with its address."""
+async def serve(address: str = "127.0.0.1:0") -> tuple[grpc.aio.Server, StandIn, str]:
+    """Start the stand-in, on a free port where none is given; return it with its address."""
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -186,6 +186,6 @@ async def serve() -> tuple[grpc.aio.Server, StandIn, str]:
     await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflection.enable_server_reflection((reflection.SERVICE_NAME, "imageservice.v1.ImageService"), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(address)
     await server.start()
     return server, stand_in, f"127.0.0.1:{port}"

@@ -117,6 +117,9 @@ def test_the_workspace_comes_from_the_path_alone(rest: httpx.Client) -> None:
     [
         "{", '{"prompt":', '{"prompt": "a"', '{"prompt": "a}', "{prompt: 1}", "{'prompt': 'a'}", '{"prompt": "a",}',
         '{"prompt": "a"} {}', '{"numImages": 01}', '{"numImages": 1.}', '{"numImages": -}', '{"prompt": tru}',
+        '{"seed": 1.e5}', '{"seed": .5}', '{"seed": +1}', '{"seed": 1e}', '{"seed": 1e+}', '{"seed": 1 2}',
+        '{"seed": nulll}',
+        '{"a": 1 "b": 2}', '{"a": [1,]}', '{,}', '{"a"}', '{"a":}', '{} x', "\ufeff[",
         '{"prompt": "a\nb"}', "[" * 100, '{"x":' * 100, "nope", '{"prompt" "a"}', '{"a":[1 2]}',
     ],
 )  # fmt: skip
@@ -131,10 +134,65 @@ def test_json_that_is_no_object_is_refused(rest: httpx.Client, body: str) -> Non
     assert violations(rest.post(GENERATE, content=body)) == {"body": "must be a JSON object"}
 
 
-@pytest.mark.parametrize("body", [b'{"prompt": "\xff\xfe"}', b'{"prompt": "\\ud800"}', b'{"prompt": "\\x"}'])
-def test_text_that_is_no_unicode_is_refused(rest: httpx.Client, body: bytes) -> None:
-    assert rest.post(GENERATE, content=body).status_code in (200, 400)
-    assert rest.post(GENERATE, content=b'{"\xff": 1}').status_code == 400
+@pytest.mark.parametrize("in_a_name", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\\q", b"\\x41", b"\\u12", b"\\u12g4", b"\\", b"\\U0041", b"\\ud800", b"\\ud83e \\udd8a", b"\\ud83e\\n",
+        b"\\udd8a", b"\\ud83e\\u0041", b"\xff\xfe", b"\x80", b"\xc3", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80", b"a\0",
+    ],
+)  # fmt: skip
+def test_text_that_is_no_json_or_no_unicode_is_refused(
+    rest: httpx.Client, stand_in: StandIn, text: bytes, in_a_name: bool
+) -> None:
+    stand_in.requests = []
+    body = b'{"' + text + b'": 1}' if in_a_name else b'{"prompt": "' + text + b'"}'
+
+    (problem,) = violations(rest.post(GENERATE, content=body)).values()
+
+    assert problem.startswith("is not valid JSON at byte ")
+    assert stand_in.requests == []
+
+
+def test_every_escape_that_json_has_is_taken(rest: httpx.Client, stand_in: StandIn) -> None:
+    response = rest.post(GENERATE, content=rb"""{"\u0070ro\u006Dpt": "\"\\\/\b\f\n\r\t\u00FC\ud83e\uDD8A\u0041"}""")
+
+    assert response.status_code == 200
+    assert received(stand_in)["prompt"] == '"\\/\b\f\n\r\tü🦊A'
+
+
+def test_an_escaped_name_is_reported_as_it_is_meant(rest: httpx.Client) -> None:
+    body = rb"""{"\u00fc\ud83e\udd8a\\u0041\n": 1, "\u0073eed": -1}"""
+
+    assert set(violations(rest.post(GENERATE, content=body))) == {"ü🦊\\u0041\n", "seed"}
+
+
+@pytest.mark.parametrize("ids", [["id", None], [None], ["id", None, "id"]])
+def test_a_null_in_a_list_is_refused_with_its_place(rest: httpx.Client, ids: list[str | None]) -> None:
+    response = rest.post(f"{ACME}/image-edit-tasks", json={"prompt": "warmer", "imageIds": ids})
+
+    assert violations(response) == {f"imageIds[{ids.index(None)}]": "must be a string"}
+
+
+def test_a_byte_order_mark_before_the_body_is_ignored(rest: httpx.Client, stand_in: StandIn) -> None:
+    assert rest.post(GENERATE, content=b'\xef\xbb\xbf {"prompt": "a cat"}').status_code == 200
+    assert received(stand_in)["prompt"] == "a cat"
+
+    wrong = rest.post(GENERATE, content=b'\xef\xbb\xbf{"prompt": "a cat", "x": 1}')
+    assert set(violations(wrong)) == {"x"}
+    assert received(stand_in)["prompt"] == "a cat"
+    assert set(violations(rest.post(GENERATE, content='{"prompt": "a cat"}'.encode("utf-16")))) == {"body"}
+
+
+def test_a_text_longer_than_any_prompt_is_refused_before_it_is_passed_on(rest: httpx.Client, stand_in: StandIn) -> None:
+    response = rest.post(GENERATE, json={"prompt": "x" * 400_001, "numImages": 2})
+
+    assert violations(response) == {"prompt": "must have at most 400000 bytes"}
+    assert received(stand_in) == {"workspaceId": "acme", "numImages": 2}
+    longest = rest.post(GENERATE, json={"prompt": "🦊" * 32_000})
+    assert longest.status_code == 200
+    assert len(received(stand_in)["prompt"]) == 32_000
 
 
 @pytest.mark.parametrize("name", ['"', "\\", "</script>", "a\nb", "ünï", "%LOCAL_REPLY_BODY%", "x" * 100_000])

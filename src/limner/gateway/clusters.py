@@ -15,7 +15,7 @@ ACCEPTING: Final = "/-/accepting"
 MAX_CONNECTIONS: Final = 10_000
 CONNECT_TIMEOUT_S: Final = 2
 HEALTH_INTERVAL_S: Final = 1
-HEALTH_TIMEOUT_S: Final = 3
+HEALTH_TIMEOUT_S: Final = 2
 WEB_IDLE_S: Final = 600
 
 
