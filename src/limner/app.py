@@ -47,7 +47,7 @@ from limner.web.probes import Readiness, probes
 from limner.web.server import WebServer
 
 if TYPE_CHECKING:
-    from limner.models.http import BreakerSnapshot
+    from limner.models.http.breaker import BreakerSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -211,14 +211,13 @@ def webhook_sender(settings: Settings) -> WebhookSender | None:
     if settings.webhooks is None:
         return None
     # Imported when chosen: an http client takes its time and memory.
-    from limner.models.http.resolver import PublicResolver
+    from limner.outbound.resolver import NameLookup, PublicResolver
     from limner.rpc.printing import generation_json
     from limner.webhooks.configuration import configured_webhooks
-    from limner.webhooks.names import NameLookup
     from limner.webhooks.sender import HttpWebhookSender
 
     webhooks = configured_webhooks(settings.webhooks)
-    return HttpWebhookSender(webhooks, generation_json, PublicResolver(NameLookup()))
+    return HttpWebhookSender(webhooks, generation_json, PublicResolver(NameLookup("webhook-names")))
 
 
 def spool(settings: Settings) -> FileSpool:

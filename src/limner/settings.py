@@ -7,10 +7,11 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
+
+from limner.outbound.hosts import is_loopback
 
 CONFIG_VARIABLE: Final = "LIMNER_CONFIG"
 _PREFIX: Final = "LIMNER_"
@@ -169,16 +170,6 @@ class Settings:
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return _PREFIX + name.upper()
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:

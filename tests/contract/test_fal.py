@@ -26,8 +26,9 @@ from limner.domain.task import ASPECT_RATIOS, EditTask, GenerateTask, MissingPic
 from limner.imaging.codec import PillowCodec
 from limner.models.fal import KNOWN_MODELS, FalAccount, FalFacts, FalModel, Patience, find_facts
 from limner.models.fal.storage import INLINE_BYTES
-from limner.models.http import Breakers, BreakerState, HttpClient, RetryPolicy, Timeouts
-from limner.models.http.breaker import FAILURES
+from limner.models.http.breaker import FAILURES, Breakers, BreakerState
+from limner.models.http.retry import RetryPolicy
+from limner.outbound.client import HttpClient, Timeouts
 from limner.service.ports import InvalidPictureError, KnownSubmission, MadePicture, Order
 from tests.fakes.fal import KEY, FakeFal, fake_fal
 from tests.fakes.fal_schema import ENDPOINTS

@@ -23,8 +23,9 @@ from limner.domain.errors import (
 )
 from limner.domain.image import OutputFormat
 from limner.models.google import KNOWN_MODELS, GeminiModel, VertexTokens, gemini_capabilities
-from limner.models.http import HttpClient, RetryPolicy, Timeouts
 from limner.models.http.breaker import FAILURES
+from limner.models.http.retry import RetryPolicy
+from limner.outbound.client import HttpClient, Timeouts
 from limner.service.ports import Order
 from tests.event_loop import held
 from tests.fakes.google import BUSY, FAILED, KEY, NOT_TAKEN, PICTURELESS, SECRET, FakeGoogle, fake_google, large

@@ -26,8 +26,10 @@ from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Finish, GenerateTask, Operation, UpscaleTask
 from limner.models.fallback import with_fallback
-from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
+from limner.models.http.breaker import CircuitBreaker
+from limner.models.http.retry import RetryPolicy
 from limner.models.openai import DIALECTS, HOSTED_MODELS, OpenAiModel, openai_model
+from limner.outbound.client import HttpClient, Timeouts
 from limner.service.ports import Order
 from tests.event_loop import held
 from tests.fakes.openai import KEY, FakeOpenAi, fake_openai

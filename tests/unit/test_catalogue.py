@@ -259,7 +259,7 @@ def test_everything_that_is_wrong_is_told_at_once(load: Load) -> None:
         "ten: timeout_s must be a number of seconds",
         "2 models are called eight",
         "eight: its fallback nine is no other model of this file",
-        "three: a base address must be https",
+        "three: a base address: it must be https",
         "four: there is no dialect klingon",
         "five: openai can't upscale",
         "seven: fal's model nobody/knows is not known",

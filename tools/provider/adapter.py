@@ -14,28 +14,16 @@ from limner.domain.errors import LimnerError, ProviderMisconfiguredError
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import GenerateTask, MissingPicture, Operation
 from limner.models.complaint import Complaint
-from limner.models.http import (
-    NOT_BOUGHT,
-    OUTCOME,
-    CallError,
-    CircuitBreaker,
-    HttpClient,
-    ProviderApi,
-    Response,
-    RetryPolicy,
-    Share,
-    Timeouts,
-    UnboughtError,
-    UnreadableAnswerError,
-    definite,
-    gravest,
-    json_body,
-    picture_bytes,
-    retry_surely_unbought,
-    surely_unbought,
-    told,
-)
+from limner.models.http.api import ProviderApi
+from limner.models.http.breaker import CircuitBreaker
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, definite, gravest, surely_unbought, told
+from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.judgement import late_refusal, refusal
+from limner.outbound.answer import Response, picture_bytes
+from limner.outbound.body import json_body
+from limner.outbound.budget import Share
+from limner.outbound.client import HttpClient, Timeouts
+from limner.outbound.errors import CallError, UnboughtError, UnreadableAnswerError
 from limner.service.ports import Job, MadePicture, Order
 
 BASE_URL: Final = "https://api.acme.example/v1"

@@ -12,7 +12,8 @@ from limner.domain.errors import (
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
-from limner.models.http import HttpClient, RetryPolicy
+from limner.models.http.retry import RetryPolicy
+from limner.outbound.client import HttpClient
 from tests.jobs import RecordingJob, generate_order
 from tools.provider.adapter import AcmeModel, acme_capabilities
 from tools.provider.fake import KEY, FakeAcme, fake_acme

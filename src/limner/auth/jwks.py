@@ -3,16 +3,19 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from limner.auth.fetch import HttpAddress, fetch
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.rotation import RotatingKeys
 from limner.domain.limits import KIB
+from limner.outbound.addresses import secure_address
+from limner.outbound.errors import AnswerTooLargeError, CallError, TotalTimeError
 
 MAX_JWKS_BYTES: Final = 64 * KIB
+_HEADERS: Final[Mapping[str, str]] = {"Accept": "application/json"}
 
 
 class JwksFile(RotatingKeys):
@@ -68,18 +71,36 @@ class JwksHttps(RotatingKeys):
         read). ``timeout_s`` bounds a fetch as a whole, from the name look-up to the last byte.
         """
         super().__init__(refresh_s=refresh_s, interval_s=interval_s, max_stale_s=max_stale_s, clock=clock)
-        self._address = HttpAddress.parse(url)
+        self._url = secure_address(url)
         self._timeout_s = timeout_s
-        self._tls = ssl.create_default_context(cafile=ca_file) if self._address.tls else None
+        self._tls = ssl.create_default_context(cafile=ca_file) if self._url.scheme == "https" else None
 
     @property
     def source(self) -> str:
-        """The address."""
-        return str(self._address)
+        """The address without its query, which may hold a secret."""
+        return str(self._url.with_query(None))
 
     async def read(self) -> bytes:
-        """Return what the address answers."""
-        return await fetch(self._address, tls=self._tls, timeout_s=self._timeout_s, max_bytes=MAX_JWKS_BYTES)
+        """Return what the address answers with status 200; redirects are not followed, and no proxy is used."""
+        # Imported when it is needed: an http client takes its time and memory.
+        from limner.outbound.client import HttpClient, Request, Timeouts
+
+        limits = Timeouts(connect_s=self._timeout_s, first_byte_s=self._timeout_s, total_s=self._timeout_s)
+        request = Request(url=self._url, headers=_HEADERS, timeouts=limits, max_bytes=MAX_JWKS_BYTES)
+        client = HttpClient(tls=self._tls)  # for this one: the next is minutes away
+        try:
+            answer = await client.send(request)
+        except TotalTimeError as error:
+            raise KeysUnavailableError(f"it does not answer within {self._timeout_s:g} s") from error
+        except AnswerTooLargeError as error:
+            raise KeysUnavailableError(f"it is larger than {MAX_JWKS_BYTES} bytes") from error
+        except CallError as error:
+            raise KeysUnavailableError(f"it does not answer properly: {error}") from error
+        finally:
+            await client.close()
+        if answer.status != HTTPStatus.OK:
+            raise KeysUnavailableError(f"it answers with status {answer.status}, not 200")
+        return answer.body
 
 
 def _read_file(path: Path) -> bytes:

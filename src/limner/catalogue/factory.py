@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from limner.models.diffusers import Device
     from limner.models.fal import FalAccount
     from limner.models.google.tokens import VertexTokens
-    from limner.models.http import Breakers, BreakerSnapshot, HttpClient, Timeouts
+    from limner.models.http.breaker import Breakers, BreakerSnapshot
     from limner.models.openai import OpenAiModel
+    from limner.outbound.client import HttpClient, Timeouts
 
 
 class ModelFactory:
@@ -49,7 +50,7 @@ class ModelFactory:
     @property
     def breakers(self) -> "Breakers":
         """The circuit breakers of all models."""
-        from limner.models.http import Breakers
+        from limner.models.http.breaker import Breakers
 
         self._breakers = self._breakers or Breakers()
         return self._breakers
@@ -68,7 +69,7 @@ class ModelFactory:
             await self._client.close()
 
     def _http(self) -> "HttpClient":
-        from limner.models.http import HttpClient
+        from limner.outbound.client import HttpClient
 
         self._client = self._client or HttpClient()
         return self._client
@@ -175,6 +176,6 @@ class ModelFactory:
 
 
 def _timeouts(total_s: float) -> "Timeouts":
-    from limner.models.http import Timeouts
+    from limner.outbound.client import Timeouts
 
     return Timeouts(connect_s=min(Timeouts().connect_s, total_s), first_byte_s=total_s, total_s=total_s)

@@ -13,7 +13,7 @@ from limner.domain.task import Operation
 from limner.service.ports import ImageModel
 
 if TYPE_CHECKING:
-    from limner.models.http import BreakerSnapshot
+    from limner.models.http.breaker import BreakerSnapshot
 
 EMBEDDED: Final = (
     Entry(id="sketch", adapter="sketch"),

@@ -1,12 +1,13 @@
 """Where the service is, and what goes along with every call; the same for both clients."""
 
-import ipaddress
 import uuid
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import grpc
+
+from limner.outbound.hosts import is_loopback
 
 DEFAULT_SERVER: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S: Final = 30.0
@@ -63,7 +64,7 @@ def parse_address(server: str, tls: bool | None = None) -> Address:
     url = urlsplit(f"//{authority}")
     if scheme not in _DEFAULT_PORTS or not url.hostname or url.username or url.path not in {"", "/"} or url.query:
         raise ValueError(f"{server!r} is no address of a server: host:port, grpcs://host:port or https://host")
-    loopback = _is_loopback(url.hostname)
+    loopback = is_loopback(url.hostname)
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     by_scheme = scheme in _TLS_SCHEMES if scheme else not loopback
     return Address(f"{host}:{url.port or _DEFAULT_PORTS[scheme]}", by_scheme if tls is None else tls, loopback)
@@ -87,10 +88,3 @@ def call_metadata(token: str, request_id: str) -> Metadata:
     """Return what goes along with a call. Raises ``ValueError`` as ``checked_token`` does."""
     who = (("authorization", f"Bearer {token}"),) if (token := checked_token(token)) else ()
     return (("x-request-id", request_id), *who)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any, Final, Self
 
-from limner.models.http.answer import Response
-from limner.models.http.errors import UnreadableAnswerError
+from limner.outbound.answer import Response
+from limner.outbound.errors import UnreadableAnswerError
 
 _MAX_DEPTH: Final = 12
 _MAX_VALUES: Final = 1000

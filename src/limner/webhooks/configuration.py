@@ -6,7 +6,6 @@ url = "https://example.com/limner"
 secret_env = "ACME_WEBHOOK_SECRET"  # never the secret itself
 """
 
-import ipaddress
 import os
 import tomllib
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from limner.domain import limits
+from limner.outbound.hosts import is_loopback, is_numeric
 from limner.webhooks.signature import read_secret
 
 _MAX_FILE_BYTES: Final = limits.MIB
@@ -128,19 +128,7 @@ def _check_url(text: str) -> None:
         raise ValueError("holds characters that no address has")
     if not host or url.port == 0 or "@" in url.netloc or url.fragment:
         raise ValueError("must have a host, and neither a user nor a fragment")
-    if url.scheme == "http" and _is_loopback(host):
+    if url.scheme == "http" and is_loopback(host):
         return
-    if url.scheme != "https" or _is_numeric(host) or host == "localhost":
+    if url.scheme != "https" or is_numeric(host) or host == "localhost":
         raise ValueError("must be https of a host name, or http of a loopback address")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_numeric(host: str) -> bool:
-    """Return whether a host is an address, in whatever spelling (``127.1``, ``0x7f000001``, ``2130706433``)."""
-    return ":" in host or host.rstrip(".").rsplit(".", 1)[-1][:1].isdigit()

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from limner.domain import limits
 from limner.domain.task import Generation
+from limner.outbound.body import bytes_body
+from limner.outbound.client import HttpClient, Request, Timeouts
+from limner.outbound.errors import CallError
+from limner.outbound.resolver import PublicResolver
 from limner.service.clock import Clock, utc_now
 from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError
 from limner.webhooks.configuration import Webhook
@@ -37,7 +39,7 @@ class HttpWebhookSender:
         self,
         webhooks: Iterable[Webhook],
         write: Callable[[Generation], Mapping[str, Any]],
-        resolver: AbstractResolver,
+        resolver: PublicResolver,
         *,
         tls: ssl.SSLContext | None = None,
         timeout_s: float = TIMEOUT_S,
@@ -45,11 +47,16 @@ class HttpWebhookSender:
     ) -> None:
         self._webhooks = {webhook.workspace: webhook for webhook in webhooks}
         self._write = write
-        self._resolver = resolver
-        self._tls = tls
-        self._timeout_s = timeout_s
+        self._timeouts = Timeouts(connect_s=timeout_s, first_byte_s=timeout_s, total_s=timeout_s)
+        # Whoever calls bounds the connections; one that idled might break under the next event.
+        self._client = HttpClient(
+            max_connections=0,
+            tls=tls,
+            resolver=resolver,
+            keeps_connections=False,
+            read_ahead_bytes=_READ_AHEAD_BYTES,
+        )
         self._clock = clock
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._writing = asyncio.Lock()
 
     @property
@@ -69,9 +76,7 @@ class HttpWebhookSender:
 
     async def close(self) -> None:
         """Close all connections."""
-        for session in self._sessions.values():
-            await session.close()
-        self._sessions.clear()
+        await self._client.close()
 
     async def _body(self, generation: Generation) -> bytes:
         """Write one event in each round of the event loop: ten images with long prompts take some milliseconds."""
@@ -82,9 +87,6 @@ class HttpWebhookSender:
     def _headers(self, webhook: Webhook, delivery: Delivery, body: bytes) -> dict[str, str]:
         timestamp_s = int(self._clock().timestamp())
         return {
-            "Content-Type": "application/json",
-            "User-Agent": "limner",
-            "Accept-Encoding": "identity",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp_s),
             "webhook-signature": signature_header(webhook.secrets, delivery.id, timestamp_s, body),
@@ -92,33 +94,19 @@ class HttpWebhookSender:
 
     async def _post(self, webhook: Webhook, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
         """Return the status of the answer, and when it wants to be asked again."""
-        url = URL(webhook.url, encoded=True)
+        request = Request(
+            method="POST",
+            url=URL(webhook.url, encoded=True),
+            body=bytes_body(body, "application/json"),
+            headers=headers,
+            timeouts=self._timeouts,
+            public=webhook.public,
+        )
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await self._session(webhook.public).post(
-                    url, data=body, headers=headers, allow_redirects=False, read_bufsize=_READ_AHEAD_BYTES
-                )
-        except (aiohttp.ClientError, OSError) as error:
-            raise DeliveryError(f"there was no answer: {type(error).__name__}") from error
-        answer.close()
-        return answer.status, answer.headers.get("retry-after", "")
-
-    def _session(self, public: bool) -> aiohttp.ClientSession:
-        if public not in self._sessions:
-            connector = aiohttp.TCPConnector(
-                limit=0,  # whoever calls bounds it
-                ssl=self._tls or True,
-                resolver=self._resolver if public else None,
-                use_dns_cache=False,
-                force_close=True,  # a connection that idled may break under the next event
-            )
-            self._sessions[public] = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=None),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-            )
-        return self._sessions[public]
+            async with self._client.stream(request) as answer:
+                return answer.status, answer.headers.get("retry-after", "")
+        except CallError as error:
+            raise DeliveryError(f"there was no answer: {error}") from error
 
 
 def _seconds(retry_after: str) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from limner.domain.errors import ContentRejectedError
 from limner.models.google.answer import Answer, answer_of
-from limner.models.http import Response
+from limner.outbound.answer import Response
 from tests.pictures import encoded, noise
 
 PICTURE = encoded(noise(8, 8), "PNG")

@@ -13,8 +13,9 @@ from limner.domain.errors import (
     ProviderUnavailableError,
 )
 from limner.models.complaint import Complaint
-from limner.models.http import Response, bought_nothing
+from limner.models.http.outcome import bought_nothing
 from limner.models.judgement import Meaning, late_refusal, meaning, refusal
+from limner.outbound.answer import Response
 
 PROMPT = "a nurse explains the safety guidelines to sensitive visitors, flagged NSFW"
 

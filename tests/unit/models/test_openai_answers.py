@@ -5,8 +5,9 @@ import json
 import pytest
 
 from limner.domain.errors import ContentRejectedError
-from limner.models.http import Response, UnreadableAnswerError
 from limner.models.openai.answers import entries_of
+from limner.outbound.answer import Response
+from limner.outbound.errors import UnreadableAnswerError
 
 REFUSAL = {"message": "Rejected.", "type": "image_generation_user_error", "code": "moderation_blocked"}
 

@@ -18,12 +18,11 @@ from aiohttp import web
 
 from limner.domain.identifiers import new_id
 from limner.domain.task import Generation, GenerationState, Operation
-from limner.models.http.resolver import PublicResolver
+from limner.outbound.resolver import NameLookup, PublicResolver
 from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError
 from limner.webhooks.configuration import Webhook
-from limner.webhooks.names import NameLookup
 from limner.webhooks.sender import HttpWebhookSender
-from tests.unit.models.http.servers import answering, certificate, head, serving, silent_port
+from tests.unit.outbound.servers import answering, certificate, head, serving, silent_port
 
 KEY = bytes(range(32))
 NOW = datetime(2026, 11, 23, 12, 30, 15, tzinfo=UTC)
@@ -211,7 +210,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to(address: str) -> Non
 
 
 async def test_names_are_looked_up_by_the_system() -> None:
-    lookup = NameLookup()
+    lookup = NameLookup("names")
     assert set(await lookup("localhost", 443)) <= {"127.0.0.1", "::1"}
     with pytest.raises(OSError, match=r".+"):
         await lookup("a name that nobody has", 443)

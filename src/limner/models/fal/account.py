@@ -7,7 +7,9 @@ from typing import Final
 from limner.models.fal.catalogue import BASE_URL, KEY_VARIABLE
 from limner.models.fal.queue import FalQueue, Patience
 from limner.models.fal.storage import FalStorage
-from limner.models.http import HttpClient, ProviderApi, ResultAddresses, ResultFetcher, Timeouts
+from limner.models.http.api import ProviderApi
+from limner.models.http.results import ResultAddresses, ResultFetcher
+from limner.outbound.client import HttpClient, Timeouts
 
 _STORAGE_URL: Final = "https://rest.fal.ai"
 _MEDIA_HOSTS: Final = ("fal.media", "*.fal.media")

@@ -19,8 +19,10 @@ from limner.domain.errors import (
     ProviderUnavailableError,
 )
 from limner.models.complaint import Complaint
-from limner.models.http import NOT_BOUGHT, OUTCOME, UNKNOWN, Response, UnreadableAnswerError
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN
 from limner.models.judgement import Meaning, late_refusal, meaning, refusal, unreadable_picture
+from limner.outbound.answer import Response
+from limner.outbound.errors import UnreadableAnswerError
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from limner.domain.errors import LimnerError
 from limner.domain.task import MissingPicture, Task, UpscaleTask
-from limner.models.http import gravest
+from limner.models.http.outcome import gravest
 from limner.service.ports import Job, MadePicture
 
 _MAX_TELLING_CHARS: Final = 8000

@@ -22,17 +22,10 @@ from limner.models.fal.catalogue import FalFacts
 from limner.models.fal.delivery import Delivery
 from limner.models.fal.queue import Ticket
 from limner.models.fal.requests import Call, Input, calls, seed_of
-from limner.models.http import (
-    NOT_BOUGHT,
-    OUTCOME,
-    UNKNOWN,
-    CircuitBreaker,
-    RetryPolicy,
-    UnboughtError,
-    provider_errors,
-    retry_surely_unbought,
-    surely_unbought,
-)
+from limner.models.http.breaker import CircuitBreaker
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, provider_errors, surely_unbought
+from limner.models.http.retry import RetryPolicy, retry_surely_unbought
+from limner.outbound.errors import UnboughtError
 from limner.service.ports import InputPicture, Job, KnownSubmission, MadePicture, Order, Submission
 
 log = logging.getLogger(__name__)

@@ -17,15 +17,12 @@ from typing import Final
 from limner.domain.errors import ProviderMisconfiguredError
 from limner.models.fal.answers import failure, members, names_its_fault
 from limner.models.fal.requests import Call
-from limner.models.http import (
-    CallError,
-    OutcomeUnknownError,
-    ProviderApi,
-    Response,
-    Timeouts,
-    definite,
-    json_body,
-)
+from limner.models.http.api import ProviderApi
+from limner.models.http.outcome import definite
+from limner.outbound.answer import Response
+from limner.outbound.body import json_body
+from limner.outbound.client import Timeouts
+from limner.outbound.errors import CallError, OutcomeUnknownError
 
 log = logging.getLogger(__name__)
 

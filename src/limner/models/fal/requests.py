@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from limner.domain.task import EditTask, GenerateTask, UpscaleTask
 from limner.models.fal.catalogue import FalFacts, Fields
-from limner.models.http import DataUri
+from limner.outbound.body import DataUri
 from limner.service.ports import Order
 
 SEEDS: Final = 2**31

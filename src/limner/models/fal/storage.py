@@ -14,19 +14,12 @@ from limner.domain import limits
 from limner.models.fal.answers import members
 from limner.models.fal.queue import MEDIA_LIFETIME_S
 from limner.models.fal.requests import Input
-from limner.models.http import (
-    CallError,
-    DataUri,
-    HttpClient,
-    ProviderApi,
-    Response,
-    ResultAddresses,
-    Timeouts,
-    UnboughtError,
-    UnreadableAnswerError,
-    bytes_body,
-    json_body,
-)
+from limner.models.http.api import ProviderApi
+from limner.models.http.results import ResultAddresses
+from limner.outbound.answer import Response
+from limner.outbound.body import DataUri, bytes_body, json_body
+from limner.outbound.client import HttpClient, Request, Timeouts
+from limner.outbound.errors import CallError, UnboughtError, UnreadableAnswerError
 from limner.service.clock import utc_now
 from limner.service.ports import InputPicture
 
@@ -101,10 +94,16 @@ class FalStorage:
             "X-Fal-File-Name": f"input.{content_type.rpartition('/')[2]}",
             "X-Fal-Object-Lifecycle": json.dumps({"expiration_duration_seconds": MEDIA_LIFETIME_S}),
         }
-        body = bytes_body(data, content_type)
-        response = await self._client.request(
-            "POST", target.url, body, headers=headers, timeouts=_TIMEOUTS, max_bytes=limits.MIB, public=target.public
+        upload = Request(
+            method="POST",
+            url=target.url,
+            body=bytes_body(data, content_type),
+            headers=headers,
+            timeouts=_TIMEOUTS,
+            max_bytes=limits.MIB,
+            public=target.public,
         )
+        response = await self._client.send(upload)
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             self._pass = None
         address = _told(response).get("access_url")

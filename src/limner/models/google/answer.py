@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError, ProviderUnavailableError
 from limner.models.complaint import Complaint
-from limner.models.http import OUTCOME, UNKNOWN, Response, ResultError, UnreadableAnswerError, picture_bytes
+from limner.models.http.outcome import OUTCOME, UNKNOWN
+from limner.models.http.results import ResultError
 from limner.models.judgement import late_refusal
+from limner.outbound.answer import Response, picture_bytes
+from limner.outbound.errors import UnreadableAnswerError
 
 _NOTHING_MADE: Final = frozenset(
     {"MAX_TOKENS", "OTHER", "NO_IMAGE", "IMAGE_OTHER", "MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL"}

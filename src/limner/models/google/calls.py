@@ -9,16 +9,13 @@ from limner.domain import limits
 from limner.domain.errors import LimnerError
 from limner.models.google.faults import accepted
 from limner.models.google.tokens import VertexTokens
-from limner.models.http import (
-    Body,
-    ProviderApi,
-    Response,
-    RetryPolicy,
-    Share,
-    UnboughtError,
-    retry_surely_unbought,
-    surely_unbought,
-)
+from limner.models.http.api import ProviderApi
+from limner.models.http.outcome import surely_unbought
+from limner.models.http.retry import RetryPolicy, retry_surely_unbought
+from limner.outbound.answer import Response
+from limner.outbound.body import Body
+from limner.outbound.budget import Share
+from limner.outbound.errors import UnboughtError
 from limner.service.ports import Job
 
 _MAX_ANSWER_BYTES: Final = 2 * limits.MAX_STORED_BYTES

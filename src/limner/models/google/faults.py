@@ -10,9 +10,9 @@ from typing import Any, Final, Self
 
 from limner.domain.errors import LimnerError, ProviderMisconfiguredError
 from limner.models.complaint import Complaint
-from limner.models.http import BusyError, Response, definite
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, BusyError, definite
 from limner.models.judgement import Meaning, meaning, refusal
+from limner.outbound.answer import Response
 
 log = logging.getLogger(__name__)
 

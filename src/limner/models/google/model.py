@@ -13,8 +13,14 @@ from limner.models.google.calls import GeminiCalls
 from limner.models.google.catalogue import API_KEY_VARIABLES, DEVELOPER_URL
 from limner.models.google.request import content_body, require_room
 from limner.models.google.tokens import VertexTokens
-from limner.models.http import Body, CallError, CircuitBreaker, HttpClient, ProviderApi, RetryPolicy, Share, Timeouts
+from limner.models.http.api import ProviderApi
+from limner.models.http.breaker import CircuitBreaker
 from limner.models.http.outcome import gravest, told
+from limner.models.http.retry import RetryPolicy
+from limner.outbound.body import Body
+from limner.outbound.budget import Share
+from limner.outbound.client import HttpClient, Timeouts
+from limner.outbound.errors import CallError
 from limner.service.ports import Job, MadePicture, Order
 
 log = logging.getLogger(__name__)

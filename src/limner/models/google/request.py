@@ -6,7 +6,7 @@ from typing import Any, Final
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError
 from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, GenerateTask
-from limner.models.http import Base64, Body, Source, json_body
+from limner.outbound.body import Base64, Body, Source, json_body
 from limner.service.ports import InputPicture
 
 MAX_INLINE_BYTES: Final = 100_000_000

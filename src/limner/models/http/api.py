@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import TypedDict, Unpack
 
-from yarl import URL
+from limner.outbound.addresses import base_address, own_address
+from limner.outbound.answer import Response
+from limner.outbound.body import Body
+from limner.outbound.budget import Share
+from limner.outbound.client import MAX_ANSWER_BYTES, HttpClient, Request, Timeouts
+from limner.outbound.stream import Stream
 
-from limner.models.http.addresses import base_address, own_address
-from limner.models.http.answer import Response
-from limner.models.http.body import Body
-from limner.models.http.budget import Share
-from limner.models.http.client import MAX_ANSWER_BYTES, HttpClient, Stream, Timeouts
+
+class Options(TypedDict, total=False):
+    """What one request may have beside the API's own."""
+
+    headers: Mapping[str, str]
+    timeouts: Timeouts
+    max_bytes: int
+    share: Share | None
 
 
 class ProviderApi:
@@ -37,87 +46,35 @@ class ProviderApi:
         """Return the origin, without the credentials."""
         return f"ProviderApi({self._base.origin()})"
 
-    async def get(
-        self,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeouts: Timeouts | None = None,
-        max_bytes: int = MAX_ANSWER_BYTES,
-    ) -> Response:
+    async def get(self, path: str, **options: Unpack[Options]) -> Response:
         """Get a document."""
-        return await self._request("GET", path, None, headers, timeouts, max_bytes)
+        return await self._client.send(self._request("GET", path, None, options))
 
-    async def post(
-        self,
-        path: str,
-        body: Body,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeouts: Timeouts | None = None,
-        max_bytes: int = MAX_ANSWER_BYTES,
-        share: Share | None = None,
-    ) -> Response:
+    async def post(self, path: str, body: Body, **options: Unpack[Options]) -> Response:
         """Post a body."""
-        return await self._request("POST", path, body, headers, timeouts, max_bytes, share)
+        return await self._client.send(self._request("POST", path, body, options))
 
-    async def put(
-        self,
-        path: str,
-        body: Body | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeouts: Timeouts | None = None,
-    ) -> Response:
+    async def put(self, path: str, body: Body | None = None, **options: Unpack[Options]) -> Response:
         """Put a body, or nothing."""
-        return await self._request("PUT", path, body, headers, timeouts, MAX_ANSWER_BYTES)
+        return await self._client.send(self._request("PUT", path, body, options))
 
     def stream(
-        self,
-        method: str,
-        path: str,
-        body: Body | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeouts: Timeouts | None = None,
-        share: Share | None = None,
+        self, method: str, path: str, body: Body | None = None, **options: Unpack[Options]
     ) -> AbstractAsyncContextManager[Stream]:
         """Send a request and enter when the headers of the answer are there."""
-        return self._client.stream(
-            method,
-            self._url(path),
-            body,
-            headers=self._headers(headers),
-            timeouts=timeouts or self._timeouts,
-            share=share,
-        )
+        return self._client.stream(self._request(method, path, body, options))
 
     def share(self) -> AbstractContextManager[Share]:
         """Hold what one call takes of the memory for answers; leaving gives it back."""
         return self._client.budget.share()
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Body | None,
-        headers: Mapping[str, str] | None,
-        timeouts: Timeouts | None,
-        max_bytes: int,
-        share: Share | None = None,
-    ) -> Response:
-        return await self._client.request(
-            method,
-            self._url(path),
-            body,
-            headers=self._headers(headers),
-            timeouts=timeouts or self._timeouts,
-            max_bytes=max_bytes,
-            share=share,
+    def _request(self, method: str, path: str, body: Body | None, options: Options) -> Request:
+        return Request(
+            method=method,
+            url=own_address(self._base, path),
+            body=body,
+            headers={**self._credentials, **options.get("headers", {})},
+            timeouts=options.get("timeouts", self._timeouts),
+            max_bytes=options.get("max_bytes", MAX_ANSWER_BYTES),
+            share=options.get("share"),
         )
-
-    def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
-        return {**self._credentials, **(headers or {})}
-
-    def _url(self, path: str) -> URL:
-        return own_address(self._base, path)

@@ -13,8 +13,8 @@ from limner.domain.errors import (
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
-from limner.models.http.errors import BusyError, OutcomeUnknownError, UnreachableError
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, BusyError
+from limner.outbound.errors import OutcomeUnknownError, UnreachableError
 
 FAILURES: Final = 20
 """So many in a row are no chance: a handful is soon together when one call tries three times, and calls run in tens."""

@@ -17,9 +17,10 @@ from limner.domain.errors import (
     ProviderUnavailableError,
     StorageUnavailableError,
 )
-from limner.models.http.answer import Response
-from limner.models.http.errors import BusyError, CallError, OutcomeUnknownError, ResultError, UnboughtError
+from limner.models.http.results import ResultError
 from limner.models.http.retry import RetryHint, retry_hint
+from limner.outbound.answer import Response
+from limner.outbound.errors import CallError, OutcomeUnknownError, UnboughtError
 from limner.service.clock import utc_now
 
 OUTCOME: Final = "outcome"
@@ -30,6 +31,17 @@ UNKNOWN: Final = "unknown"
 
 _DEFAULT_BUSY_S: Final = 1.0
 _UNDECIDED_4XX: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
+
+
+class BusyError(UnboughtError):
+    """The provider did not begin."""
+
+    def __init__(
+        self, message: str, *, status: int, retry_after_s: float | None = None, may_retry: bool = True
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, may_retry=may_retry)
+        self.status = status
+        """429, or 503 (or another) that says that nothing was begun."""
 
 
 class Verdict(StrEnum):

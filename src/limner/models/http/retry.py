@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 from limner.domain.limits import KIB
-from limner.models.http.answer import Response
-from limner.models.http.errors import UnboughtError
+from limner.outbound.answer import Response
+from limner.outbound.errors import UnboughtError
 
 T = TypeVar("T")
 

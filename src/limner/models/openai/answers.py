@@ -9,8 +9,10 @@ from limner.domain import limits
 from limner.domain.errors import ContentRejectedError, LimnerError
 from limner.domain.image import OutputFormat
 from limner.models.complaint import Complaint
-from limner.models.http import OutcomeUnknownError, Response, Stream, UnreadableAnswerError, picture_bytes
 from limner.models.judgement import late_refusal
+from limner.outbound.answer import Response, picture_bytes
+from limner.outbound.errors import OutcomeUnknownError, UnreadableAnswerError
+from limner.outbound.stream import Stream
 
 _MAX_PREVIEW_BYTES: Final = 8 * limits.MIB
 _BEGINNINGS: Final = {b"\x89PNG": OutputFormat.PNG, b"\xff\xd8\xff": OutputFormat.JPEG, b"RIFF": OutputFormat.WEBP}

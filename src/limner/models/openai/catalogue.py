@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import AUTO_ASPECT_RATIO, Operation
-from limner.models.http import CircuitBreaker, HttpClient, RetryPolicy, Timeouts
+from limner.models.http.breaker import CircuitBreaker
+from limner.models.http.retry import RetryPolicy
 from limner.models.openai.dialects import DIALECTS, LIKE_OPENAI, LITELLM, LITELLM_OPENAI, OPENAI, Dialect, SeedPlace
 from limner.models.openai.model import TIMEOUTS, OpenAiModel
 from limner.models.openai.requests import OMITTABLE, UNSAID_RATIOS, Upstream
+from limner.outbound.client import HttpClient, Timeouts
 
 BASE_URL: Final = "https://api.openai.com/v1"
 API_KEY_ENV: Final = "OPENAI_API_KEY"

@@ -15,32 +15,18 @@ from limner.domain.errors import (
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import MissingPicture, UpscaleTask
 from limner.models.complaint import Complaint
-from limner.models.http import (
-    NOT_BOUGHT,
-    OUTCOME,
-    UNKNOWN,
-    CallError,
-    CircuitBreaker,
-    HttpClient,
-    ProviderApi,
-    Response,
-    ResultAddresses,
-    ResultError,
-    ResultFetcher,
-    RetryPolicy,
-    Share,
-    Timeouts,
-    UnreadableAnswerError,
-    definite,
-    gravest,
-    picture_bytes,
-    provider_errors,
-    retry_surely_unbought,
-    surely_unbought,
-)
+from limner.models.http.api import ProviderApi
+from limner.models.http.breaker import CircuitBreaker
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, definite, gravest, provider_errors, surely_unbought
+from limner.models.http.results import ResultAddresses, ResultError, ResultFetcher
+from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.openai.answers import Entry, entries_of, streamed_entry
 from limner.models.openai.refusals import refusal, refused_fields, says_busy
 from limner.models.openai.requests import Call, Upstream, calls, changes_wish
+from limner.outbound.answer import Response, picture_bytes
+from limner.outbound.budget import Share
+from limner.outbound.client import HttpClient, Timeouts
+from limner.outbound.errors import CallError, UnreadableAnswerError
 from limner.service.ports import Job, MadePicture, Order
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Final
 from limner.domain.errors import LimnerError, ProviderMisconfiguredError
 from limner.models import judgement
 from limner.models.complaint import Complaint
-from limner.models.http import NOT_BOUGHT, OUTCOME
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
 from limner.models.judgement import Meaning
 from limner.models.openai.requests import OMITTABLE, Fields
 

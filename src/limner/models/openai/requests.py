@@ -7,8 +7,8 @@ from typing import Final
 from limner.domain import limits
 from limner.domain.image import OutputFormat
 from limner.domain.task import AUTO_ASPECT_RATIO, EditTask, Finish, GenerateTask, Operation, UpscaleTask
-from limner.models.http import Body, Part, Source, json_body, multipart_body
 from limner.models.openai.dialects import Dialect, SeedPlace, guarded_prompt, prompt_with_seed
+from limner.outbound.body import Body, Part, Source, json_body, multipart_body
 from limner.service.ports import InputPicture, Order
 
 _PATHS = {

@@ -10,16 +10,9 @@ from limner.domain.errors import (
     ProviderUnavailableError,
     StorageUnavailableError,
 )
-from limner.models.http import (
-    Breakers,
-    BreakerState,
-    BusyError,
-    CircuitBreaker,
-    OutcomeUnknownError,
-    UnreachableError,
-    bought_nothing,
-)
-from limner.models.http.breaker import FAILURES
+from limner.models.http.breaker import FAILURES, Breakers, BreakerState, CircuitBreaker
+from limner.models.http.outcome import BusyError, bought_nothing
+from limner.outbound.errors import OutcomeUnknownError, UnreachableError
 
 
 class Clock:

@@ -11,21 +11,15 @@ from limner.domain.errors import (
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
-from limner.models.http import (
-    BusyError,
+from limner.models.http.outcome import BusyError, Verdict, bought_nothing, definite, gravest, provider_errors, verdict
+from limner.models.http.results import ResultError
+from limner.outbound.answer import Response
+from limner.outbound.errors import (
     CallError,
     ForeignAddressError,
     OutcomeUnknownError,
-    Response,
-    ResultError,
     UnreachableError,
     UnreadableAnswerError,
-    Verdict,
-    bought_nothing,
-    definite,
-    gravest,
-    provider_errors,
-    verdict,
 )
 
 HTML = b"<html>502 Bad Gateway nginx</html>"

@@ -12,19 +12,14 @@ import pytest
 from aiohttp import web
 
 from limner.domain.limits import KIB, MIB
-from limner.models.http import (
-    ForbiddenAddressError,
-    HttpClient,
-    ProviderApi,
-    PublicResolver,
-    ResultAddresses,
-    ResultError,
-    ResultFetcher,
-    Timeouts,
-    json_body,
-)
+from limner.models.http.api import ProviderApi
+from limner.models.http.results import ResultAddresses, ResultError, ResultFetcher
+from limner.outbound.body import json_body
+from limner.outbound.client import HttpClient, Timeouts
+from limner.outbound.errors import ForbiddenAddressError
+from limner.outbound.resolver import PublicResolver
 from tests.fakes.recorder import Recorder
-from tests.unit.models.http.servers import answering, certificate, head, serving
+from tests.unit.outbound.servers import answering, asking, certificate, head, serving
 
 PICTURE = b"\x89PNG" + os.urandom(300 * KIB)  # never by chance what begins like JSON
 KEY = "sk-very-secret"
@@ -273,7 +268,7 @@ async def test_other_ports_of_loopback_may_not(client: HttpClient) -> None:
 
 async def test_public_connections_refuse_this_machine(client: HttpClient) -> None:
     with pytest.raises(ForbiddenAddressError):
-        await client.request("GET", "http://localhost:1/", public=True)
+        await client.send(asking("GET", "http://localhost:1/", public=True))
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])

@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.models.http import (
-    BusyError,
-    OutcomeUnknownError,
-    Response,
-    RetryHint,
-    RetryPolicy,
-    UnreachableError,
-    retry_hint,
-    retry_surely_unbought,
-)
+from limner.models.http.outcome import BusyError
+from limner.models.http.retry import RetryHint, RetryPolicy, retry_hint, retry_surely_unbought
+from limner.outbound.answer import Response
+from limner.outbound.errors import OutcomeUnknownError, UnreachableError
 
 NOW = datetime(2026, 11, 4, 12, 0, 0, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from limner.domain.limits import KIB
-from limner.models.http.base64_text import Base64Decoder
-from limner.models.http.errors import AnswerTooLargeError, UnreadableAnswerError
+from limner.outbound.base64_text import Base64Decoder
+from limner.outbound.errors import AnswerTooLargeError, UnreadableAnswerError
 
 LONG_STRING_BYTES: Final = 16 * KIB
 """From this length on a string that looks like base64 is lifted."""

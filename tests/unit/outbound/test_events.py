@@ -7,9 +7,9 @@ import os
 import pytest
 
 from limner.domain.limits import KIB
-from limner.models.http import UnreadableAnswerError
-from limner.models.http.events import EventReader
-from tests.unit.models.http.servers import cut
+from limner.outbound.errors import UnreadableAnswerError
+from limner.outbound.events import EventReader
+from tests.unit.outbound.servers import cut
 
 PICTURE = os.urandom(60 * KIB)
 LINE = b'{"b64_json":"%b"}' % base64.b64encode(PICTURE)

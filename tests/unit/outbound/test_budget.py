@@ -2,7 +2,7 @@
 
 import asyncio
 
-from limner.models.http import ByteBudget, Share
+from limner.outbound.budget import ByteBudget, Share
 
 
 async def reserved(share: Share, size_bytes: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import pybase64
 
-from limner.models.http.errors import UnboughtError
+from limner.outbound.errors import UnboughtError
 
 _SLICE_BYTES: Final = 48 * 1024
 """A multiple of 3, so that slices of base64 can be joined."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from limner.domain import limits
-from limner.models.http.base64_text import decode_base64
-from limner.models.http.errors import AnswerTooLargeError, UnreadableAnswerError
-from limner.models.http.lifting import parsed
+from limner.outbound.base64_text import decode_base64
+from limner.outbound.errors import AnswerTooLargeError, UnreadableAnswerError
+from limner.outbound.streamed_json import parsed
 
 
 @dataclass(frozen=True, slots=True)

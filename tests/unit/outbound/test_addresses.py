@@ -3,8 +3,10 @@
 import pytest
 from yarl import URL
 
-from limner.models.http import ForeignAddressError, ResultAddresses, ResultError, base_address
-from limner.models.http.addresses import is_public, own_address
+from limner.models.http.results import ResultAddresses, ResultError
+from limner.outbound.addresses import base_address, own_address
+from limner.outbound.errors import ForeignAddressError
+from limner.outbound.hosts import is_public
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.domain.limits import KIB, MAX_STORED_BYTES, MIB
-from limner.models.http import AnswerTooLargeError, UnreadableAnswerError, picture_bytes
-from limner.models.http.base64_text import Base64Decoder
-from limner.models.http.lifting import LONG_STRING_BYTES, MAX_DOCUMENT_BYTES, JsonLifter, parsed
-from tests.unit.models.http.servers import cut
+from limner.outbound.answer import picture_bytes
+from limner.outbound.base64_text import Base64Decoder
+from limner.outbound.errors import AnswerTooLargeError, UnreadableAnswerError
+from limner.outbound.streamed_json import LONG_STRING_BYTES, MAX_DOCUMENT_BYTES, JsonLifter, parsed
+from tests.unit.outbound.servers import cut
 
 PICTURE = os.urandom(40 * KIB + 1)
 TEXT = base64.b64encode(PICTURE).decode()

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from limner.models.http.answer import ServerEvent
-from limner.models.http.errors import UnreadableAnswerError
-from limner.models.http.lifting import JsonLifter
+from limner.outbound.answer import ServerEvent
+from limner.outbound.errors import UnreadableAnswerError
+from limner.outbound.streamed_json import JsonLifter
 
 _MAX_FIELD_NAME_BYTES: Final = 64
 _MAX_EVENT_NAME_BYTES: Final = 1024

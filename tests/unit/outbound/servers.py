@@ -9,12 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from yarl import URL
+
+from limner.outbound.body import Body
+from limner.outbound.client import Request
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -155,3 +160,8 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
     """Yield the data in pieces."""
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+def asking(method: str, url: str, body: Body | None = None, **options: Any) -> Request:
+    """Return a request."""
+    return Request(method=method, url=URL(url, encoded=True), body=body, **options)

@@ -1,10 +1,10 @@
-"""Times requests to the providers of models."""
+"""Times requests, for who asks on behalf of a model."""
 
 from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from limner.models.http.errors import UnreachableError
+from limner.outbound.errors import UnreachableError
 from limner.service.instruments import PROVIDER_REQUEST_DURATION, asked_model
 
 

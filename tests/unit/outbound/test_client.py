@@ -14,29 +14,22 @@ import pytest
 from aiohttp import web
 
 from limner.domain.limits import KIB, MIB
-from limner.models.http import (
+from limner.outbound.answer import picture_bytes
+from limner.outbound.body import Base64, Body, DataUri, Part, Source, bytes_body, json_body, multipart_body
+from limner.outbound.budget import ByteBudget
+from limner.outbound.client import HttpClient, Timeouts
+from limner.outbound.errors import (
     AnswerTooLargeError,
-    Base64,
-    Body,
-    ByteBudget,
-    DataUri,
-    HttpClient,
     OutcomeUnknownError,
-    Part,
-    Source,
-    Timeouts,
     UnboughtError,
     UnreachableError,
     UnreadableAnswerError,
-    bytes_body,
-    json_body,
-    multipart_body,
-    picture_bytes,
 )
 from tests.event_loop import held
-from tests.unit.models.http.servers import (
+from tests.unit.outbound.servers import (
     RawServer,
     answering,
+    asking,
     certificate,
     head,
     reset_connection,
@@ -64,12 +57,12 @@ async def client() -> AsyncIterator[HttpClient]:
 
 async def test_a_refused_connection_means_that_nothing_was_sent(client: HttpClient) -> None:
     with silent_port() as port, pytest.raises(UnreachableError):
-        await client.request("POST", f"http://127.0.0.1:{port}/v1", ORDER)
+        await client.send(asking("POST", f"http://127.0.0.1:{port}/v1", ORDER))
 
 
 async def test_a_name_without_address_means_that_nothing_was_sent(client: HttpClient) -> None:
     with pytest.raises(UnreachableError):
-        await client.request("POST", "https://no-such-host.invalid/v1", ORDER)
+        await client.send(asking("POST", "https://no-such-host.invalid/v1", ORDER))
 
 
 async def test_a_certificate_that_is_not_believed_means_that_nothing_was_sent(
@@ -78,13 +71,13 @@ async def test_a_certificate_that_is_not_believed_means_that_nothing_was_sent(
     server, _ = certificate(tmp_path, "elsewhere.test")
     async with serving(web.Application(), tls=server) as port:
         with pytest.raises(UnreachableError):
-            await client.request("POST", f"https://127.0.0.1:{port}/v1", ORDER)
+            await client.send(asking("POST", f"https://127.0.0.1:{port}/v1", ORDER))
 
 
 async def test_a_server_that_speaks_no_tls_means_that_nothing_was_sent(client: HttpClient) -> None:
     async with serving(web.Application()) as port:
         with pytest.raises(UnreachableError):
-            await client.request("POST", f"https://127.0.0.1:{port}/v1", ORDER)
+            await client.send(asking("POST", f"https://127.0.0.1:{port}/v1", ORDER))
 
 
 async def test_a_tls_handshake_that_never_ends_runs_into_the_connect_limit(client: HttpClient) -> None:
@@ -93,7 +86,7 @@ async def test_a_tls_handshake_that_never_ends_runs_into_the_connect_limit(clien
 
     async with RawServer(silent).running() as server:
         with pytest.raises(UnreachableError):
-            await client.request("POST", server.url.replace("http:", "https:"), ORDER, timeouts=SOON)
+            await client.send(asking("POST", server.url.replace("http:", "https:"), ORDER, timeouts=SOON))
 
 
 async def test_a_listener_that_never_accepts_runs_into_the_connect_limit(client: HttpClient) -> None:
@@ -106,16 +99,16 @@ async def test_a_listener_that_never_accepts_runs_into_the_connect_limit(client:
                 other.setblocking(False)
                 other.connect_ex(address)
             with pytest.raises(UnreachableError):
-                await client.request("POST", f"http://127.0.0.1:{address[1]}/", ORDER, timeouts=SOON)
+                await client.send(asking("POST", f"http://127.0.0.1:{address[1]}/", ORDER, timeouts=SOON))
 
 
 async def test_waiting_for_a_place_in_the_pool_means_that_nothing_was_sent() -> None:
     client = HttpClient(max_connections=1)
     async with answering(head(Content_Length=9), pause_s=0.6) as server:
-        first = asyncio.create_task(client.request("GET", server.url, timeouts=Timeouts(first_byte_s=5)))
+        first = asyncio.create_task(client.send(asking("GET", server.url, timeouts=Timeouts(first_byte_s=5))))
         await asyncio.sleep(0.05)
         with pytest.raises(UnreachableError):
-            await client.request("POST", server.url, ORDER, timeouts=SOON)
+            await client.send(asking("POST", server.url, ORDER, timeouts=SOON))
         with pytest.raises(OutcomeUnknownError):
             await first
         assert len(server.requests) == 1
@@ -126,7 +119,7 @@ async def test_a_closed_client_sends_nothing() -> None:
     client = HttpClient()
     await client.close()
     with pytest.raises(UnreachableError):
-        await client.request("GET", "http://127.0.0.1:1/")
+        await client.send(asking("GET", "http://127.0.0.1:1/"))
 
 
 # What nobody knows.
@@ -149,7 +142,7 @@ async def test_the_outcome_is_unknown_when_the_server(fault: str, client: HttpCl
     parts, reset = _UNKNOWN[fault]
     async with answering(*parts, reset=reset) as server:
         with pytest.raises(OutcomeUnknownError):
-            await client.request("POST", server.url, ORDER)
+            await client.send(asking("POST", server.url, ORDER))
         assert len(server.requests) == 1
 
 
@@ -160,14 +153,14 @@ async def test_the_outcome_is_unknown_when_the_body_was_sent_in_part(client: Htt
 
     async with RawServer(half).running() as server:
         with pytest.raises(OutcomeUnknownError):
-            await client.request("POST", server.url, bytes_body(bytes(16 * MIB), "image/png"))
+            await client.send(asking("POST", server.url, bytes_body(bytes(16 * MIB), "image/png")))
 
 
 async def test_a_server_that_says_nothing_runs_into_the_first_byte_limit(client: HttpClient) -> None:
     async with RawServer(_silent).running() as server:
         begin = asyncio.get_running_loop().time()
         with pytest.raises(OutcomeUnknownError):
-            await client.request("POST", server.url, ORDER, timeouts=SOON)
+            await client.send(asking("POST", server.url, ORDER, timeouts=SOON))
         assert asyncio.get_running_loop().time() - begin < 0.8
 
 
@@ -179,12 +172,12 @@ async def test_a_server_that_drips_runs_into_the_total_limit(client: HttpClient)
     drops = [b"x"] * 100
     async with answering(head(Content_Length=100), *drops, pause_s=0.1) as server:
         with pytest.raises(OutcomeUnknownError):
-            await client.request("POST", server.url, ORDER, timeouts=SOON)
+            await client.send(asking("POST", server.url, ORDER, timeouts=SOON))
 
 
 async def test_a_cancelled_request_is_cancelled_and_not_an_unknown_outcome(client: HttpClient) -> None:
     async with RawServer(_silent).running() as server:
-        task = asyncio.create_task(client.request("POST", server.url, ORDER))
+        task = asyncio.create_task(client.send(asking("POST", server.url, ORDER)))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -194,7 +187,7 @@ async def test_a_cancelled_request_is_cancelled_and_not_an_unknown_outcome(clien
 async def test_errors_of_the_block_around_a_stream_stay_what_they_are(client: HttpClient) -> None:
     async with answering(head(Content_Length=2), b"ok") as server:
         with pytest.raises(TimeoutError, match="ours"):
-            async with client.stream("GET", server.url):
+            async with client.stream(asking("GET", server.url)):
                 raise TimeoutError("ours")
 
 
@@ -213,35 +206,35 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_tried_again(
 
     server = RawServer(one_answer)
     async with server.running():
-        assert (await client.request(method, server.url)).status == 200
+        assert (await client.send(asking(method, server.url))).status == 200
         with pytest.raises(OutcomeUnknownError):
-            await client.request(method, server.url)
+            await client.send(asking(method, server.url))
         assert (len(server.requests), server.connections) == (2, 1)
 
 
 async def test_redirects_are_answers_and_not_followed(client: HttpClient) -> None:
     async with answering(head("302 Found", Location="/elsewhere", Content_Length=0)) as server:
-        answer = await client.request("GET", server.url)
+        answer = await client.send(asking("GET", server.url))
         assert (answer.status, answer.header("Location"), len(server.requests)) == (302, "/elsewhere", 1)
 
 
 async def test_cookies_are_not_kept(client: HttpClient) -> None:
     async with answering(head(Set_Cookie="a=b", Content_Length=0, Connection="close")) as server:
-        await client.request("GET", server.url)
-        await client.request("GET", server.url)
+        await client.send(asking("GET", server.url))
+        await client.send(asking("GET", server.url))
         assert b"ookie" not in b"".join(server.requests)
 
 
 async def test_proxies_of_the_environment_are_not_used(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     async with answering(head(Content_Length=2), b"ok") as server:
         monkeypatch.setenv("HTTP_PROXY", "http://no-such-proxy.invalid")
-        assert (await client.request("GET", server.url)).body == b"ok"
+        assert (await client.send(asking("GET", server.url))).body == b"ok"
 
 
 async def test_a_proxy_is_used_when_the_operator_names_one() -> None:
     async with answering(head(Content_Length=2), b"ok") as proxy:
         client = HttpClient(proxy=proxy.url)
-        assert (await client.request("GET", "http://api.test/v1")).body == b"ok"
+        assert (await client.send(asking("GET", "http://api.test/v1"))).body == b"ok"
         await client.close()
         assert proxy.requests[0].startswith(b"GET http://api.test/v1 ")
 
@@ -259,7 +252,7 @@ async def test_a_purchase_does_not_use_a_connection_that_the_server_has_closed(c
     server = RawServer(closes_later)
     async with server.running():
         for _ in range(5):
-            assert (await client.request("POST", server.url, ORDER)).status == 200
+            assert (await client.send(asking("POST", server.url, ORDER))).status == 200
             time.sleep(0.03)  # noqa: ASYNC251
     assert server.connections == 5
 
@@ -270,7 +263,7 @@ async def test_a_purchase_does_not_use_a_connection_that_the_server_has_closed(c
 async def test_an_answer_that_says_that_it_is_too_large_is_not_read(client: HttpClient) -> None:
     async with answering(head(Content_Length=10**12), b"x") as server:
         with pytest.raises(AnswerTooLargeError):
-            await client.request("GET", server.url, max_bytes=MIB)
+            await client.send(asking("GET", server.url, max_bytes=MIB))
 
 
 async def test_an_answer_of_no_declared_size_is_cut_off_at_the_limit(client: HttpClient) -> None:
@@ -289,7 +282,7 @@ async def test_an_answer_of_no_declared_size_is_cut_off_at_the_limit(client: Htt
     app.router.add_get("/", endless)
     async with serving(app) as port:
         with pytest.raises(AnswerTooLargeError):
-            await client.request("GET", f"http://127.0.0.1:{port}/", max_bytes=MIB)
+            await client.send(asking("GET", f"http://127.0.0.1:{port}/", max_bytes=MIB))
     assert sent < 16 * MIB
 
 
@@ -297,14 +290,14 @@ async def test_a_gzip_bomb_is_cut_off_at_the_limit(client: HttpClient) -> None:
     bomb = gzip.compress(bytes(64 * MIB))
     async with answering(head(Content_Length=len(bomb), Content_Encoding="gzip"), bomb) as server:
         with pytest.raises(AnswerTooLargeError):
-            await client.request("GET", server.url, max_bytes=8 * MIB)
+            await client.send(asking("GET", server.url, max_bytes=8 * MIB))
 
 
 async def test_an_answer_that_was_packed_unasked_is_unpacked(client: HttpClient) -> None:
     data = b"\x89" + os.urandom(300 * KIB) + bytes(300 * KIB)
     packed = gzip.compress(data)
     async with answering(head(Content_Length=len(packed), Content_Encoding="gzip"), packed) as server:
-        assert (await client.request("GET", server.url)).body == data
+        assert (await client.send(asking("GET", server.url))).body == data
         assert b"Accept-Encoding: identity" in server.requests[0]
 
 
@@ -319,7 +312,7 @@ async def test_the_status_of_an_error_counts_though_its_body_is_broken_or_huge(
     client: HttpClient, parts: tuple[bytes, ...]
 ) -> None:
     async with answering(*parts) as server:
-        answer = await client.request("POST", server.url, ORDER)
+        answer = await client.send(asking("POST", server.url, ORDER))
         assert (answer.status, answer.header("Retry-After")) == (429, "3")
 
 
@@ -327,7 +320,7 @@ async def test_an_error_that_repeats_the_whole_request_can_be_read(client: HttpC
     detail = {"type": "content_policy_violation", "input": {"image_url": DataUri("image/png", os.urandom(3 * MIB))}}
     text = await whole(json_body({"detail": [detail, {"loc": ["body"]}]}))
     async with answering(head("422 No", Content_Length=len(text)), text) as server:
-        found = (await client.request("POST", server.url, ORDER)).json()
+        found = (await client.send(asking("POST", server.url, ORDER))).json()
     assert isinstance(found, dict)
     assert found["detail"][0]["type"] == "content_policy_violation"
     assert found["detail"][1] == {"loc": ["body"]}
@@ -336,7 +329,7 @@ async def test_an_error_that_repeats_the_whole_request_can_be_read(client: HttpC
 async def test_an_error_page_without_end_is_cut_off(client: HttpClient) -> None:
     page = b"<html>" + b"x" * MIB
     async with answering(head("500 Crash", Content_Length=len(page)), page) as server:
-        answer = await client.request("POST", server.url, ORDER)
+        answer = await client.send(asking("POST", server.url, ORDER))
     assert (answer.status, answer.text(6)) == (500, "<html>")
     assert len(answer.body) < 400 * KIB
 
@@ -348,7 +341,7 @@ async def test_a_json_body_carries_pictures_as_base64_and_data_uris(client: Http
     small, large = os.urandom(1001), os.urandom(3 * MIB + 1)
     body = json_body({"a": [DataUri("image/png", small), "text"], "b": {"c": Base64(large)}, "d": 1})
     async with answering(head(Content_Length=0)) as server:
-        await client.request("POST", server.url, body)
+        await client.send(asking("POST", server.url, body))
         sent = server.requests[0].partition(b"\r\n\r\n")[2]
     assert len(sent) == body.size_bytes
     document = json.loads(sent)
@@ -375,7 +368,7 @@ async def test_a_multipart_body_arrives_as_it_was_given(client: HttpClient) -> N
         *(Part(name="image[]", data=each, file_name='a".png', content_type="image/png") for each in pictures),
     ]
     async with serving(app) as port:
-        await client.request("POST", f"http://127.0.0.1:{port}/", multipart_body(parts))
+        await client.send(asking("POST", f"http://127.0.0.1:{port}/", multipart_body(parts)))
     assert received[0] == ("prompt", None, "", 'say "hé"\r\n--x'.encode())
     assert [each[0] for each in received[1:]] == ["image[]", "image[]"]
     assert [each[2:] for each in received[1:]] == [("image/png", each) for each in pictures]
@@ -394,15 +387,15 @@ async def test_a_connection_is_used_again_until_it_lies_idle_too_long(client: Ht
     async with serving(app) as port:
         for pause_s in (0.0, 0.1, 4.5):
             await asyncio.sleep(pause_s)
-            await client.request("POST", f"http://127.0.0.1:{port}/", ORDER)
+            await client.send(asking("POST", f"http://127.0.0.1:{port}/", ORDER))
     assert connections[0] == connections[1] != connections[2]
 
 
 async def test_a_body_can_be_sent_again(client: HttpClient) -> None:
     body = json_body({"image": Base64(os.urandom(200 * KIB))})
     async with answering(head(Content_Length=0, Connection="close")) as server:
-        await client.request("POST", server.url, body)
-        await client.request("POST", server.url, body)
+        await client.send(asking("POST", server.url, body))
+        await client.send(asking("POST", server.url, body))
         assert len({each.partition(b"\r\n\r\n")[2] for each in server.requests}) == 1
 
 
@@ -428,11 +421,11 @@ async def test_what_is_read_while_it_is_sent_arrives_as_it_is(client: HttpClient
     data = os.urandom(size)
     async with answering(head(Content_Length=0, Connection="close")) as server:
         for body in (json_body({"a": Base64(source(data, part=part))}), json_body({"a": Base64(data)})):
-            await client.request("POST", server.url, body)
+            await client.send(asking("POST", server.url, body))
         first, second = (each.partition(b"\r\n\r\n")[2] for each in server.requests)
         assert first == second
         parts = [Part(name="image", data=source(data, part=part), file_name="a.png")]
-        await client.request("POST", server.url, multipart_body(parts))
+        await client.send(asking("POST", server.url, multipart_body(parts)))
         assert data in server.requests[-1]
 
 
@@ -441,7 +434,7 @@ async def test_what_a_body_raises_while_it_is_sent_is_raised(client: HttpClient,
     async with answering(head(Content_Length=0)) as server:
         with pytest.raises(LostError):
             body = json_body({"a": Base64(source(bytes(size), part=size // 2, fails_after=1))})
-            await client.request("POST", server.url, body)
+            await client.send(asking("POST", server.url, body))
         assert not [each for each in server.requests if each.endswith(b"}")], "the request was whole"
 
 
@@ -449,7 +442,7 @@ async def test_what_a_body_raises_while_it_is_sent_is_raised(client: HttpClient,
 async def test_a_body_of_another_size_than_it_says_is_not_sent_to_its_end(client: HttpClient, size: int) -> None:
     async with answering(head(Content_Length=0)) as server:
         with pytest.raises(UnboughtError) as raised:
-            await client.request("POST", server.url, json_body({"a": Base64(source(bytes(size), size=MIB))}))
+            await client.send(asking("POST", server.url, json_body({"a": Base64(source(bytes(size), size=MIB))})))
         assert not raised.value.may_retry
         assert not [each for each in server.requests if each.endswith(b"}")], "the request was whole"
 
@@ -466,7 +459,7 @@ async def test_an_answer_that_comes_before_the_whole_body_was_sent_is_taken(clie
         await asyncio.sleep(0.3)
 
     async with RawServer(early).running() as server:
-        answer = await client.request("POST", server.url, bytes_body(bytes(16 * MIB), "image/png"))
+        answer = await client.send(asking("POST", server.url, bytes_body(bytes(16 * MIB), "image/png")))
     assert answer.status == 413
 
 
@@ -482,7 +475,7 @@ async def test_pictures_in_json_come_back_as_bytes(client: HttpClient, size: int
     framing = {"Transfer_Encoding": "chunked"} if chunked else {"Content_Length": len(text)}
     framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text) if chunked else text
     async with answering(head(**framing), framed) as server:
-        answer = await client.request("POST", server.url, ORDER)
+        answer = await client.send(asking("POST", server.url, ORDER))
     found = answer.json()
     assert isinstance(found, dict)
     assert found["created"] == 7
@@ -497,9 +490,9 @@ async def test_large_answers_are_let_in_one_after_the_other_and_small_ones_at_on
         answering(head(Content_Length=len(small), Connection="close"), small) as second,
     ):
         with client.budget.share() as one, client.budget.share() as other, client.budget.share() as third:
-            await client.request("GET", first.url, share=one)
-            waiting = asyncio.create_task(client.request("GET", first.url, share=other))
-            assert (await client.request("GET", second.url, share=third)).body == small
+            await client.send(asking("GET", first.url, share=one))
+            waiting = asyncio.create_task(client.send(asking("GET", first.url, share=other)))
+            assert (await client.send(asking("GET", second.url, share=third))).body == small
             await asyncio.sleep(0.05)
             assert not waiting.done()
             one.give_back()
@@ -510,7 +503,7 @@ async def test_large_answers_are_let_in_one_after_the_other_and_small_ones_at_on
 async def test_an_answer_that_is_no_json_can_be_read_but_not_parsed(client: HttpClient) -> None:
     page = b"<html>502</html>"
     async with answering(head(Content_Length=len(page)), page) as server:
-        answer = await client.request("GET", server.url)
+        answer = await client.send(asking("GET", server.url))
     assert answer.text() == "<html>502</html>"
     with pytest.raises(UnreadableAnswerError):
         answer.json()
@@ -525,7 +518,7 @@ async def test_events_come_while_the_stream_is_open(client: HttpClient) -> None:
         b"event: image_generation.completed\r\ndata: {}\r\n\r\n",
         b"data: [DONE]\n\n",
     ]
-    async with answering(*parts, pause_s=0.05) as server, client.stream("POST", server.url, ORDER) as stream:
+    async with answering(*parts, pause_s=0.05) as server, client.stream(asking("POST", server.url, ORDER)) as stream:
         assert stream.is_events
         events = [event async for event in stream.events()]
     assert [event.name for event in events] == ["image_generation.partial_image", "image_generation.completed", ""]
@@ -537,7 +530,7 @@ async def test_events_come_while_the_stream_is_open(client: HttpClient) -> None:
 
 async def test_a_stream_that_breaks_off_leaves_the_outcome_unknown(client: HttpClient) -> None:
     parts = [head(Content_Type="text/event-stream", Transfer_Encoding="chunked"), b"9\r\ndata: 1\n\n\r\n"]
-    async with answering(*parts, reset=True) as server, client.stream("GET", server.url) as stream:
+    async with answering(*parts, reset=True) as server, client.stream(asking("GET", server.url)) as stream:
         events = stream.events()
         assert (await anext(events)).data == b"1"
         with pytest.raises(OutcomeUnknownError):
@@ -552,11 +545,11 @@ async def test_the_event_loop_does_not_stand_still_while_large_pictures_come_and
     picture = os.urandom(20 * MIB)
     async with picture_process(len(picture)) as url:
         client = HttpClient()
-        await client.request("GET", url)
+        await client.send(asking("GET", url))
 
         async def send_three() -> None:
             body = {"image": Base64(picture)}
-            answers = await asyncio.gather(*(client.request("POST", url, json_body(body)) for _ in range(3)))
+            answers = await asyncio.gather(*(client.send(asking("POST", url, json_body(body))) for _ in range(3)))
             for answer in answers:
                 found = answer.json()
                 assert isinstance(found, dict)

@@ -3,11 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from limner.models.http.addresses import is_public
+from limner.outbound.hosts import is_public
+from limner.service.executor import BoundedExecutor
+
+_THREADS: Final = 16
+_QUEUE: Final = 128
 
 Lookup: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Returns the numeric addresses of a name; raises ``OSError``."""
@@ -21,6 +25,18 @@ async def system_lookup(host: str, port: int) -> list[str]:
     """Ask the system's resolver, in a thread."""
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(info[4][0]) for info in infos]
+
+
+class NameLookup:
+    """Asks the system's resolver in threads of its own: where a name server is silent, nobody else waits for it."""
+
+    def __init__(self, name: str) -> None:
+        self._threads = BoundedExecutor(name, threads=_THREADS, queue=_QUEUE)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Return the numeric addresses of a name; raises ``OSError``."""
+        infos = await self._threads.run(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        return [str(info[4][0]) for info in infos]
 
 
 class PublicResolver(AbstractResolver):
