@@ -54,6 +54,11 @@ log = logging.getLogger(__name__)
 CPU_COUNT = os.cpu_count() or 1
 _CLOCK_INTERVAL_S: Final = 10.0
 _QUOTA_INTERVAL_S: Final = 60.0
+_ANSWERS_S: Final = 4.0
+"""The last of a drain, at most half of it: what is not done is ended, and its callers are told."""
+
+_FETCHING_S: Final = 1.0
+"""How long the last caller who was answered has to fetch what was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Worker:
         self._library = ImageLibrary(self._stores, quota=rules.quota)
         self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
         self.doors = self._build_doors()
-        self._web = WebServer(self.doors, self._verifier, drain_timeout_s=settings.drain_timeout_s)
+        self._web = WebServer(self.doors, self._verifier, drain_timeout_s=_answers_s(settings))
         self._chores: list[asyncio.Task[None]] = []
         self._quota = rules.quota
         self._retention = Retention(settings.retention_days)
@@ -125,13 +130,24 @@ class Worker:
             self._chores.append(asyncio.create_task(notifier.keep_notifying(), name="webhooks"))
 
     async def stop(self) -> None:
-        """Refuse new calls, let the running work end, and release everything."""
+        """Let the running work end, tell all who wait how it ended, and release everything.
+
+        It says first that it is not ready, for as long as whoever sends calls needs to see it. Then new tasks are
+        refused, and other calls answered to the end, so that what was just made can be fetched. The last of the
+        deadline is for answers: gRPC cancels at its end whatever is open, without a word.
+        """
+        if self._chores:
+            self._web.drain()
+            await self._server.leave()
+            await asyncio.sleep(self._settings.drain_delay_s)
         drain_s = self._settings.drain_timeout_s
-        self._web.drain()
-        refusing = asyncio.create_task(self._server.stop(drain_s))
-        await self._tasks.drain(drain_s)
-        await refusing
-        await self._web.stop()
+        deadline = asyncio.get_running_loop().time() + drain_s
+        answers_s = _answers_s(self._settings)
+        if await self._tasks.drain(drain_s - answers_s, ending_s=answers_s / 2):
+            left_s = deadline - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0, min(_FETCHING_S, left_s - answers_s / 4)))
+        left_s = max(0, deadline - asyncio.get_running_loop().time())
+        await asyncio.gather(self._server.stop(left_s), self._web.stop())
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -171,6 +187,10 @@ def _breaker_vitals(snapshot: "BreakerSnapshot", now: datetime) -> BreakerVitals
         consecutive_failures=snapshot.consecutive_failures,
         open_until=None if snapshot.state == CLOSED else now + timedelta(seconds=snapshot.retry_after_s),
     )
+
+
+def _answers_s(settings: Settings) -> float:
+    return min(_ANSWERS_S, settings.drain_timeout_s / 2)
 
 
 def worker_locks(settings: Settings) -> WorkerLocks:

@@ -74,7 +74,8 @@ class WorkerProcess:
             return
         self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), self._settings.drain_timeout_s * 2 + _KILL_AFTER_S)
+            longest_s = self._settings.drain_delay_s + self._settings.drain_timeout_s + _KILL_AFTER_S
+            await asyncio.wait_for(self._process.wait(), longest_s)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
@@ -154,9 +155,9 @@ async def _serve(
                 starting.append(asyncio.create_task(gateway.start()))
             # Envoy takes its time, so the database is prepared meanwhile.
             await asyncio.to_thread(prepare, settings)
-            for worker in _workers(settings, own_ports):
-                ending.push_async_callback(worker.stop)
-                starting.append(asyncio.create_task(worker.start()))
+            workers = _workers(settings, own_ports)
+            ending.push_async_callback(_stop_all, workers)
+            starting += [asyncio.create_task(worker.start()) for worker in workers]
             await asyncio.gather(*starting)
         except BaseException:
             await _abandon(starting)
@@ -179,6 +180,11 @@ async def _start_metrics(settings: Settings, port: int, ending: AsyncExitStack) 
     await server.start(settings.host, port)
     ending.push_async_callback(server.stop)
     log.info("metrics are served", extra={"address": f"http://{Address(settings.host, port)}/metrics"})
+
+
+async def _stop_all(workers: "Sequence[OwnWorker | WorkerProcess]") -> None:
+    """Drain all at once, within one deadline."""
+    await asyncio.gather(*(worker.stop() for worker in workers))
 
 
 async def _abandon(starting: Sequence[asyncio.Task[None]]) -> None:

@@ -130,6 +130,9 @@ class Settings:
     auth_admin_claim: str = _setting(_text, "admin", "claim that is true for admins everywhere")
     cors_origins: tuple[str, ...] = _setting(_list, (), "web origins that may call, separated by commas; * for all")
     request_timeout_s: float = _setting(_seconds, 600.0, "longest REST call, in seconds")
+    drain_delay_s: float = _setting(
+        _seconds, 0.0, "how long it is not ready, and still works, before it ends, in seconds"
+    )
     drain_timeout_s: float = _setting(_seconds, 30.0, "time for running work at the end, in seconds")
     log_level: str = _setting(_level, "info", "debug, info, warning or error")
     host: str = _setting(_text, "127.0.0.1", "address to listen on")

@@ -107,11 +107,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "requestId": "6f1c..." } }
     """
     INTERRUPTED: _ErrorReason.ValueType  # 15
-    """The service stopped, or is stopping, before the task was done. Status:
+    """The service stopped, or is stopping, before the task was done. With
+    `outcome` `not_bought` in the metadata it can be asked for again. With
+    `unknown` it may have been bought, and another worker goes on with it: ask
+    GetGeneration, or repeat the call with the same idempotency key. Status:
     UNAVAILABLE. Example:
 
         { "reason": "INTERRUPTED", "domain": "imageservice",
-          "metadata": { "generationId": "0199..." } }
+          "metadata": { "generationId": "0199...", "outcome": "unknown" } }
     """
     IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 17
     """The idempotency key was used for another request. Status: ALREADY_EXISTS.
@@ -224,11 +227,14 @@ INTERNAL. Example:
       "metadata": { "requestId": "6f1c..." } }
 """
 INTERRUPTED: ErrorReason.ValueType  # 15
-"""The service stopped, or is stopping, before the task was done. Status:
+"""The service stopped, or is stopping, before the task was done. With
+`outcome` `not_bought` in the metadata it can be asked for again. With
+`unknown` it may have been bought, and another worker goes on with it: ask
+GetGeneration, or repeat the call with the same idempotency key. Status:
 UNAVAILABLE. Example:
 
     { "reason": "INTERRUPTED", "domain": "imageservice",
-      "metadata": { "generationId": "0199..." } }
+      "metadata": { "generationId": "0199...", "outcome": "unknown" } }
 """
 IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 17
 """The idempotency key was used for another request. Status: ALREADY_EXISTS.

@@ -281,7 +281,11 @@ class Generation(_message.Message):
     description: _builtins.str
     """What the provider said about the images, if anything."""
     may_bill: _builtins.bool
-    """Whether the provider may still charge for it after it was cancelled."""
+    """Whether the provider may charge for it, or has, although it has no images:
+    true from its first purchase on while it runs, and after it failed or was
+    cancelled unless surely nothing was bought. Such a task asked for anew,
+    without its idempotency key, may be paid twice.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
         """The images that it made and that were not deleted since."""

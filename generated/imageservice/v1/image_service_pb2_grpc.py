@@ -171,7 +171,7 @@ class ImageServiceServicer:
     def CancelGeneration(self, request, context):
         """Cancels a generation that is running, and answers it. One that has ended
         already is answered as it is. Only its creator or an admin may cancel it.
-        `may_bill` says whether the provider may still charge for it.
+        `may_bill` says whether the provider may charge for it all the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

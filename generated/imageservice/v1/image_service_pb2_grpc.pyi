@@ -73,7 +73,7 @@ class ImageServiceStub:
     CancelGeneration: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.CancelGenerationRequest, _image_pb2.Generation]
     """Cancels a generation that is running, and answers it. One that has ended
     already is answered as it is. Only its creator or an admin may cancel it.
-    `may_bill` says whether the provider may still charge for it.
+    `may_bill` says whether the provider may charge for it all the same.
     """
     UploadImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_pb2.Image]
     """Keeps a picture of the caller's own. Over REST the request's body is the
@@ -143,7 +143,7 @@ class ImageServiceAsyncStub(ImageServiceStub):
     CancelGeneration: _aio.UnaryUnaryMultiCallable[_image_service_pb2.CancelGenerationRequest, _image_pb2.Generation]  # type: ignore[assignment]
     """Cancels a generation that is running, and answers it. One that has ended
     already is answered as it is. Only its creator or an admin may cancel it.
-    `may_bill` says whether the provider may still charge for it.
+    `may_bill` says whether the provider may charge for it all the same.
     """
     UploadImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_pb2.Image]  # type: ignore[assignment]
     """Keeps a picture of the caller's own. Over REST the request's body is the
@@ -246,7 +246,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_image_pb2.Generation, _abc.Awaitable[_image_pb2.Generation]]:
         """Cancels a generation that is running, and answers it. One that has ended
         already is answered as it is. Only its creator or an admin may cancel it.
-        `may_bill` says whether the provider may still charge for it.
+        `may_bill` says whether the provider may charge for it all the same.
         """
 
     @_abc_1.abstractmethod

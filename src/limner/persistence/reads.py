@@ -3,6 +3,7 @@
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from limner.persistence.tables import (
     live,
     marks,
     running,
+    submissions,
     unknown,
     unsettled,
     usage_months,
@@ -48,6 +50,11 @@ _images = select(images).where(
 _images_to_purge = select(images.c.id).where(unneeded).order_by(images.c.deleted_at).limit(bindparam("at_most"))
 _generation = select(generations).where(
     generations.c.id == bindparam("generation_id"), generations.c.workspace_id == bindparam("workspace_id")
+)
+_purchases = (
+    select(submissions.c.number)
+    .where(submissions.c.generation_id == bindparam("generation_id"), ~submissions.c.void)
+    .limit(1)
 )
 _cancel_requests = select(generations.c.id).where(
     generations.c.worker_id == bindparam("of"), running, generations.c.cancel_requested
@@ -171,7 +178,10 @@ def images_to_purge(connection: Connection, limit: int) -> tuple[str, ...]:
 def generation(connection: Connection, workspace_id: str, generation_id: str) -> Generation | None:
     """Return a generation with its images and inputs."""
     rows = connection.execute(_generation, {"generation_id": generation_id, "workspace_id": workspace_id}).all()
-    return next(iter(_assembled(connection, rows)), None)
+    found = next(iter(_assembled(connection, rows)), None)
+    if found is None or found.state is not GenerationState.RUNNING:
+        return found
+    return replace(found, may_bill=connection.scalar(_purchases, {"generation_id": generation_id}) is not None)
 
 
 def cancel_requests(connection: Connection, worker_id: str) -> tuple[str, ...]:

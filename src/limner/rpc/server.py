@@ -64,9 +64,13 @@ class RpcServer:
         await self._server.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
+    async def leave(self) -> None:
+        """Tell those who ask for its health that it takes no new calls soon; it still answers all."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, and give the running ones some time to end."""
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self.leave()
         await self._server.stop(grace_s)
 
     async def _set_health(self, status: int) -> None:

@@ -58,6 +58,7 @@ _OUTAGES: Final = (StorageUnavailableError, DatabaseUnavailableError, Overloaded
 ABANDONED: Final = "abandoned"
 OUTCOME: Final = "outcome"
 BOUGHT: Final = "bought"
+NOT_BOUGHT: Final = "not_bought"
 UNKNOWN: Final = "unknown"
 """``metadata[OUTCOME] == UNKNOWN`` tells of a purchase that may or may not have been made."""
 
@@ -206,7 +207,7 @@ class Run:
 
     def abandon(self) -> None:
         """Stop at once and leave the generation running: whoever takes over goes on with it."""
-        self.error = self._told(InterruptedTaskError())
+        self.error = self._told(left_to_others())
         self.task.cancel()
 
     @property
@@ -396,8 +397,11 @@ class Run:
             error = _nothing_made(missing, paid=not self.interruptible)
         if images and not isinstance(error, GenerationCancelledError):
             error = None
+        may_bill = (
+            self._may_bill if isinstance(error, GenerationCancelledError) else not images and bool(self._purchases)
+        )
         made = replace(
-            self.generation, images=images, missing=missing, description=self._description, may_bill=self._may_bill
+            self.generation, images=images, missing=missing, description=self._description, may_bill=may_bill
         )
         if error is not None:
             error = self._told(error)
@@ -527,6 +531,15 @@ def ended(generation: Generation, error: LimnerError | None, at: datetime, *, un
         repeatable=unbought and state is not GenerationState.UNKNOWN and _may_end_better(error),
     )
     return replace(generation, state=state, failure=failure, updated_at=at)
+
+
+def left_to_others() -> InterruptedTaskError:
+    """Return what callers of a purchase are told that this worker does not see to its end."""
+    return InterruptedTaskError(
+        "The service stops while this may have been bought already; another worker goes on with it. "
+        "Ask GetGeneration for it, or repeat the call with the same idempotency key: without it a call buys anew.",
+        metadata={OUTCOME: UNKNOWN},
+    )
 
 
 def failure_of(generation: Generation) -> LimnerError | None:

@@ -22,7 +22,7 @@ from limner.domain.identifiers import is_id, new_id
 from limner.domain.image import Image
 from limner.domain.limits import MAX_SEED
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import Generation, GenerationState, Plan, Task, UpscaleTask, input_image_ids
+from limner.domain.task import Failure, Generation, GenerationState, Plan, Task, UpscaleTask, input_image_ids
 from limner.domain.usage import Quota
 from limner.service import failpoints, policy
 from limner.service.caller import Caller
@@ -30,7 +30,7 @@ from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
 from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
-from limner.service.run import ABANDONED, Inheritance, Run, ended, failure_of
+from limner.service.run import ABANDONED, NOT_BOUGHT, OUTCOME, Inheritance, Run, ended, failure_of, left_to_others
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
 from limner.service.turns import FairTurns
@@ -98,6 +98,7 @@ class TaskRunner:
         self._turns: dict[str, FairTurns] = {}
         self._withdrawing: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._ended = asyncio.Event()
         self._last_beat: datetime | None = None
         self._dead: set[str] = set()  # whose leases are still to be ended: each is named once
         self._reclaimed = False
@@ -139,7 +140,9 @@ class TaskRunner:
             error = failure_of(generation)
         for image in generation.images:
             yield Finished(image)
-        if generation.state is not GenerationState.RUNNING:
+        if error is not None and generation.state is GenerationState.RUNNING:
+            generation = _interrupted(generation, error)
+        if generation.state is not GenerationState.RUNNING or error is not None:
             yield Completed(generation)
         if error is not None:
             raise error.again()
@@ -169,28 +172,31 @@ class TaskRunner:
         await run.settled()
         return await self.generation(workspace_id, generation_id)
 
-    async def drain(self, timeout_s: float) -> None:
-        """Refuse new work, wait for the running work, and stop what is not done in time.
+    async def drain(self, timeout_s: float, *, ending_s: float = 2.0) -> bool:
+        """Refuse new work, wait for the running work, and stop what is not done in time; tell whether any was running.
 
         What surely bought nothing fails, and may be asked for again; a purchase stays as it is kept, for whoever
-        takes over.
+        takes over. Then all who wait have been told: ``ending_s`` is how long that may take, beside ``timeout_s``.
         """
         self._draining = True
-        if tasks := [run.task for run in self._runs.values()]:
+        tasks = [run.task for run in self._runs.values()]
+        if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)
         for run in tuple(self._runs.values()):
             if run.interruptible:
-                run.cancel(InterruptedTaskError())
+                run.cancel(InterruptedTaskError(metadata={OUTCOME: NOT_BOUGHT}))
             else:
                 run.abandon()
         if rest := [run.task for run in self._runs.values()]:
-            await asyncio.wait(rest, timeout=timeout_s)
+            await asyncio.wait(rest, timeout=ending_s)
             for task in rest:
                 task.cancel()
             with suppress(LimnerError):  # then whoever takes over waits for the leases' end
                 await self._stores.repository.end_leases([self._worker_id])
+        self._ended.set()
         for withdrawing in self._withdrawing:
             withdrawing.cancel()
+        return bool(tasks or rest)
 
     async def keep_leases(self) -> None:
         """Tell again and again that this worker lives, and go on with what dead workers left. Never returns."""
@@ -231,7 +237,7 @@ class TaskRunner:
 
     async def _begin(self, asked: Asked, task: Task, model: ImageModel) -> Run | str:
         if self._draining:
-            raise InterruptedTaskError("The service is shutting down. Try again.")
+            raise InterruptedTaskError("The service is shutting down. Try again.", metadata={OUTCOME: NOT_BOUGHT})
         self._stores.spool.require_room()
         self._seats.take(asked.workspace_id)
         run: Run | None = None
@@ -365,13 +371,21 @@ class TaskRunner:
         return self._rules.price_ceiling_micros if price is None else int(price * 1_000_000)
 
     async def _final(self, workspace_id: str, generation_id: str) -> Generation:
-        """Wait until a generation that another worker runs has ended, and return it."""
+        """Wait until a generation that another worker runs has ended, and return it.
+
+        Raises ``InterruptedTaskError`` when this worker ends before.
+        """
         delay_s = _FIRST_LOOK_S
         while True:
             generation = await self.generation(workspace_id, generation_id)
             if generation.state is not GenerationState.RUNNING:
                 return generation
-            await asyncio.sleep(delay_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._ended.wait()
+                error = left_to_others()
+                error.metadata = {**error.metadata, "generationId": generation_id}
+                raise error
             delay_s = min(delay_s * 1.5, _LONGEST_LOOK_S)
 
     async def _heed_cancellations(self) -> None:
@@ -480,6 +494,13 @@ async def _events_of(run: Run, *, previews: bool) -> AsyncIterator[Event]:
     finally:
         run.unwatch(watch)
         run.leave()
+
+
+def _interrupted(generation: Generation, error: LimnerError) -> Generation:
+    """Return a generation that goes on without its caller, with why."""
+    failure = Failure(reason=error.reason, message=error.message, metadata=dict(error.metadata))
+    may_bill = error.metadata.get(OUTCOME) != NOT_BOUGHT
+    return replace(generation, failure=failure, may_bill=may_bill)
 
 
 def _order(generation: Generation, plan: Plan, stores: Stores) -> Order:

@@ -18,6 +18,7 @@ from limner.domain.errors import (
 from limner.domain.identifiers import new_id
 from limner.domain.task import Generation, GenerationState
 from limner.service.catalogue import Catalogue
+from limner.service.events import Completed, Event
 from limner.service.ports import Claim, Job, KnownSubmission, MadePicture, Order, Start, Started, Submission
 from limner.service.tasks import LEASE, TaskRunner
 from tests.pictures import png
@@ -443,11 +444,60 @@ class TestBeats:
         await draining.drain(0.05)
         with pytest.raises(InterruptedTaskError) as failure:
             await call
+        assert failure.value.metadata["outcome"] == "unknown"
         heir = world.runner(Resumable(), worker_id="heir")
         await heir._beat()
         await asyncio.gather(*(run.task for run in heir._runs.values()))
         generation_id = failure.value.metadata["generationId"]
         assert (await heir.generation(WORKSPACE, generation_id)).state is SUCCEEDED
+
+    async def test_who_waits_for_another_workers_purchase_is_told_when_this_one_ends(self, world: World) -> None:
+        moment = Moment(buys=True)
+        buying_worker, draining = world.runner(Scripted(moment, local=False)), world.runner(worker_id="draining")
+        first = asyncio.create_task(buying_worker.run(replace(asked(), claim=KEY)))
+        await moment.reached.wait()
+        joiner = asyncio.create_task(draining.run(replace(asked(), claim=KEY)))
+        (generation_id,) = buying_worker._runs
+        await asyncio.sleep(0.05)
+
+        await draining.drain(5)
+
+        with pytest.raises(InterruptedTaskError) as failure:
+            await joiner
+        assert failure.value.metadata == {"outcome": "unknown", "generationId": generation_id}
+        moment.go_on.set()
+        assert (await first).state is SUCCEEDED
+
+    async def test_who_watches_a_purchase_is_shown_what_is_left_of_it(self, world: World) -> None:
+        moment = Moment(buys=True)
+        runner = world.runner(Scripted(moment, local=False))
+        seen: list[Event] = []
+
+        async def watch() -> None:
+            async for event in runner.events(asked()):
+                seen.append(event)  # noqa: PERF401 - what was seen before the error is asserted
+
+        watching = asyncio.create_task(watch())
+        await moment.reached.wait()
+        await runner.drain(0)
+        with pytest.raises(InterruptedTaskError):
+            await watching
+        last = seen[-1]
+        assert isinstance(last, Completed)
+        assert last.generation.may_bill
+        assert last.generation.failure is not None
+        assert last.generation.failure.metadata["outcome"] == "unknown"
+
+    async def test_a_purchase_that_runs_may_be_billed_and_one_that_is_void_is_not(self, world: World) -> None:
+        for void, may_bill in (((), True), ((0,), False)):
+            moment = Moment()
+            runner = world.runner(Scripted(buying("job", void=void, then=moment), local=False))
+            begun = await runner.begin(asked())
+            await moment.reached.wait()
+            assert (await runner.generation(WORKSPACE, begun.id)).may_bill is may_bill
+            moment.go_on.set()
+            await runner.drain(5)
+            assert not (await runner.generation(WORKSPACE, begun.id)).may_bill
 
     async def test_a_drain_while_the_store_is_down_does_not_free_the_key_of_a_purchase(self, world: World) -> None:
         moment = Moment(buys=True)
