@@ -67,6 +67,8 @@ class Address:
 
     host: str
     port: int
+    private: bool = False
+    """Whether only the gateway beside it calls there, on this machine: then without TLS."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -110,7 +112,7 @@ class Worker:
         await self._stores.repository.check()
         has_clock = await self._clock.look(self._stores.repository.time)
         for address in addresses:
-            self._server.listen(str(address))
+            self._server.listen(str(address), None if address.private else self._settings.tls)
         await self._server.start()
         await self._web.start([(address.host, address.port) for address in web_addresses])
         self._chores = [

@@ -17,6 +17,7 @@ from limner.catalogue import CatalogueError
 from limner.domain.errors import LimnerError
 from limner.gateway.options import GatewayOptions
 from limner.gateway.process import Gateway, GatewayError
+from limner.outbound.hosts import is_loopback
 from limner.reservations import PortReservations
 from limner.settings import Settings, variable
 from limner.webhooks.configuration import WebhooksError
@@ -162,6 +163,8 @@ async def _serve(
         except BaseException:
             await _abandon(starting)
             raise
+        if settings.tls is None and not is_loopback(settings.host):
+            log.warning("tokens and pictures go over the network in the clear, unless something before this does TLS")
         address = Address(settings.host, settings.grpc_port)
         announce(f"ready grpc={address}" + (f" http={gateway.address}" if gateway else ""))
         await _until_stopped(stop, gateway)
@@ -221,4 +224,5 @@ def gateway_options(settings: Settings, own_ports: Sequence[OwnPorts]) -> Gatewa
         web_upstreams=[str(Address(LOOPBACK, ports.web)) for ports in own_ports],
         silence_timeout_s=settings.request_timeout_s,
         cors_origins=settings.cors_origins,
+        tls=settings.tls,
     )

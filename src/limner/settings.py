@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from limner.outbound.hosts import is_loopback
+from limner.tls import TlsFiles
 
 CONFIG_VARIABLE: Final = "LIMNER_CONFIG"
 _PREFIX: Final = "LIMNER_"
@@ -141,6 +142,9 @@ class Settings:
     web_port: int | None = _setting(
         _port, None, "port of the workers' HTTP for an Envoy of your own; default: only the built-in one reaches it"
     )
+    tls_cert: Path | None = _setting(_path, None, "PEM file of the certificate chain, for gRPC and the gateway")
+    tls_key: Path | None = _setting(_path, None, "PEM file of its key")
+    tls_client_ca: Path | None = _setting(_path, None, "PEM file of the authority whose clients alone may call")
     metrics_port: int | None = _setting(_port, None, "port of Prometheus metrics; 0 for a free one; default: none")
     workers: int = _setting(_count, 1, "processes that answer calls")
 
@@ -160,6 +164,14 @@ class Settings:
         if faults:
             raise SettingsError(faults)
         return settings
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files of TLS; ``None`` without it."""
+        if self.tls_cert is None or self.tls_key is None:
+            return None
+        authority = self.tls_client_ca.absolute() if self.tls_client_ca else None
+        return TlsFiles(self.tls_cert.absolute(), self.tls_key.absolute(), authority)
 
     def __repr__(self) -> str:
         shown = (
@@ -214,7 +226,17 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"LIMNER_AUTH_JWKS: without real keys the service listens on loopback only, not on {settings.host}; "
             "set it to the key set that signs your access tokens"
         )
+    yield from _tls_faults(settings)
     if settings.models is not None and not settings.models.is_file():
         yield f"LIMNER_MODELS: there is no file {settings.models}"
     if settings.webhooks is not None and not settings.webhooks.is_file():
         yield f"LIMNER_WEBHOOKS: there is no file {settings.webhooks}"
+
+
+def _tls_faults(settings: Settings) -> Iterator[str]:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        yield "LIMNER_TLS_CERT, LIMNER_TLS_KEY: one is nothing without the other"
+    elif settings.tls_client_ca is not None and settings.tls_cert is None:
+        yield "LIMNER_TLS_CLIENT_CA: needs LIMNER_TLS_CERT and LIMNER_TLS_KEY"
+    elif settings.tls is not None and (fault := settings.tls.fault()):
+        yield f"LIMNER_TLS_CERT, LIMNER_TLS_KEY, LIMNER_TLS_CLIENT_CA: {fault}"

@@ -49,8 +49,8 @@ async def run(settings: Settings, ports: OwnPorts) -> None:
 
 def listening(settings: Settings, ports: OwnPorts) -> tuple[list[Address], list[Address]]:
     """Return the addresses of gRPC and of HTTP: those that all workers share, and the worker's own for the gateway."""
-    grpc = [Address(settings.host, settings.grpc_port), Address(LOOPBACK, ports.grpc)]
-    web = [Address(LOOPBACK, ports.web)]
+    grpc = [Address(settings.host, settings.grpc_port), Address(LOOPBACK, ports.grpc, private=True)]
+    web = [Address(LOOPBACK, ports.web, private=True)]
     if settings.web_port is not None:
         web.append(Address(settings.host, settings.web_port))
     return grpc, web

@@ -142,6 +142,7 @@ def config(data_dir: Path | None) -> None:
         web_upstreams=[] if settings.web_port is None else [f"{settings.host}:{settings.web_port}"],
         silence_timeout_s=settings.request_timeout_s,
         cors_origins=settings.cors_origins,
+        tls=settings.tls,
     )
     click.echo(json.dumps(gateway_config(options), indent=2))
 

@@ -15,6 +15,7 @@ from limner.gateway.notation import EXTENSIONS, FILTERS, Json, duration, extensi
 from limner.gateway.options import GatewayOptions
 from limner.gateway.replies import local_replies
 from limner.gateway.routes import virtual_host
+from limner.gateway.tls import transport_socket
 
 HEADERS_TIMEOUT_S: Final = 10
 ENVOY_HEADERS_KB: Final = 96
@@ -25,8 +26,9 @@ MAX_STREAMS: Final = 1000
 
 
 def gateway_config(options: GatewayOptions) -> Json:
-    """Return Envoy's bootstrap configuration. It names no file and opens no admin port."""
+    """Return Envoy's bootstrap configuration. It opens no admin port, and names no file but those of TLS."""
     return {
+        "node": {"id": "limner", "cluster": "limner"},
         "static_resources": {"listeners": [listener(options)], "clusters": clusters(options)},
         "stats_config": {"stats_matcher": {"reject_all": True}},
         "overload_manager": overload_manager(options),
@@ -35,12 +37,15 @@ def gateway_config(options: GatewayOptions) -> Json:
 
 def listener(options: GatewayOptions) -> Json:
     """Return the one listener. Its port is not shared, so that a second gateway on it fails instead of taking half."""
+    chain: Json = {"filters": [extension("network.http_connection_manager.v3", connections(options))]}
+    if options.tls is not None:
+        chain["transport_socket"] = transport_socket(options.tls, options.tls_folder)
     return {
         "name": "http",
         "address": socket_address(options.host, options.port),
         "enable_reuse_port": False,
         "per_connection_buffer_limit_bytes": MAX_JSON_BYTES,
-        "filter_chains": [{"filters": [extension("network.http_connection_manager.v3", connections(options))]}],
+        "filter_chains": [chain],
     }
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from limner.domain.limits import MAX_STORED_BYTES, MAX_UPLOAD_BYTES, MIB
+from limner.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class GatewayOptions:
 
     max_calls_in_flight: int = 10_000
     """Calls beyond these are refused at once. The workers refuse earlier, each for its own reasons."""
+
+    tls: TlsFiles | None = None
+    """How it proves who it is; ``None`` for plain HTTP."""
+
+    tls_folder: Path | None = None
+    """Where Envoy is told that the files were replaced; without one it reads them once."""
 
     max_heap_bytes: int = 1024 * MIB
     """Memory at which Envoy refuses new calls, in bytes."""

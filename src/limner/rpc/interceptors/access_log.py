@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin, header_values
 from limner.rpc.interceptors.layer import Answer
@@ -12,6 +12,7 @@ from limner.service.instruments import RPC_DURATION
 
 log = logging.getLogger(__name__)
 
+_PROBES: Final = "/grpc.health.v1.Health/"
 _ACCEPTABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -44,9 +45,11 @@ def log_call(call: Call, method: str, ended: str, took_s: float, *, series: str 
     ``series`` is the full name of the call that it counts as, where that is another.
     """
     RPC_DURATION.observe(took_s, (series or method).rpartition("/")[2], ended)
-    if log.isEnabledFor(logging.INFO):
+    # Probes ask again and again; one that is answered is no news.
+    level = logging.DEBUG if method.startswith(_PROBES) and ended == "OK" else logging.INFO
+    if log.isEnabledFor(level):
         user = call.caller.user_id if call.caller else None
-        log.info("call", extra={"method": method, "code": ended, "ms": round(took_s * 1000, 3), "user": user})
+        log.log(level, "call", extra={"method": method, "code": ended, "ms": round(took_s * 1000, 3), "user": user})
 
 
 def acceptable_id(*asked: str | None) -> str:
