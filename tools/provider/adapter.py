@@ -12,13 +12,14 @@ from typing import Final
 from limner.domain import limits
 from limner.domain.errors import LimnerError, ProviderMisconfiguredError
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import GenerateTask, MissingPicture, Operation
+from limner.domain.task import GenerateTask, Operation
 from limner.models.complaint import Complaint
 from limner.models.http.api import ProviderApi
 from limner.models.http.breaker import CircuitBreaker
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, definite, gravest, surely_unbought, told
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, definite, surely_unbought, told
 from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.judgement import late_refusal, refusal
+from limner.models.tally import Tally
 from limner.outbound.answer import Response, picture_bytes
 from limner.outbound.body import json_body
 from limner.outbound.budget import Share
@@ -85,33 +86,28 @@ class AcmeModel:
         """Make the pictures. Cancelled, it closes its connections; what was asked for may be billed."""
         with self._breaker.attempt():
             job.progress(0.0)
-            errors = await asyncio.gather(*(self._make(index, order, job) for index in range(order.task.num_images)))
-        job.progress(1.0)
-        lost = [(index, error) for index, error in enumerate(errors) if error is not None]
-        if len(lost) == order.task.num_images:
-            raise gravest(error for _, error in lost)
-        for index, error in lost:
-            job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
+            tally = Tally(order, job)
+            await asyncio.gather(*(self._make(index, tally) for index in range(order.task.num_images)))
+            tally.settle()
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""
 
-    async def _make(self, index: int, order: Order, job: Job) -> LimnerError | None:
-        """Make and keep one picture, or return what callers are told instead."""
-        seed = (order.seed + index) % _SEEDS
+    async def _make(self, index: int, tally: Tally) -> None:
+        """Make and keep one picture, or note why it is lost."""
+        seed = (tally.order.seed + index) % _SEEDS
         try:
             # What the answer takes of the memory is given back when its picture is kept.
             with self._api.share() as share:
-                fields = _request(order, self._upstream_model, seed)
+                fields = _request(tally.order, self._upstream_model, seed)
                 response = await retry_surely_unbought(
-                    lambda: self._ask(fields, index, job, share), self._retries, within_s=self._timeouts.total_s
+                    lambda: self._ask(fields, index, tally.job, share), self._retries, within_s=self._timeouts.total_s
                 )
-                await job.made(MadePicture(index=index, data=_picture(response), seed=seed))
+                await tally.made(MadePicture(index=index, data=_picture(response), seed=seed))
         except CallError as error:
-            return told(error)
+            tally.lost((index,), told(error))
         except LimnerError as error:
-            return error
-        return None
+            tally.lost((index,), error)
 
     async def _ask(self, fields: Mapping[str, object], index: int, job: Job, share: Share) -> Response:
         """Make one request that may cost money, told to the job before it leaves."""

@@ -11,11 +11,12 @@ from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError, LimnerError, ProviderMisconfiguredError
 from limner.domain.image import Image, OutputFormat
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, MissingPicture, Operation, Task, UpscaleTask
+from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Operation, Task, UpscaleTask
 from limner.models.diffusers.device import Asked, Device, Drawn
 from limner.models.diffusers.folder import Abilities, PipelineFacts, facts, find, missing_package
 from limner.models.diffusers.sizes import size_for
 from limner.models.diffusers.wire import Option, PipelineSpec, Recipe
+from limner.models.tally import Tally
 from limner.service.ports import Job, MadePicture, Order, PictureInfo
 
 _SEEDS: Final = limits.MAX_SEED + 1
@@ -105,12 +106,10 @@ class DiffusersModel:
             raise InvalidFieldError(too_large)
         pictures = self._asked(order, job)
         job.progress(0.0)
+        tally = Tally(order, job, steps=False)
         with self._device.making(pictures):
-            missed = await _hand_over(pictures, job)
-        if len(missed) == len(pictures):
-            raise missed[0]
-        for index, error in missed.items():
-            job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
+            await _hand_over(pictures, tally)
+        tally.settle()
 
     async def close(self) -> None:
         """End the worker process, and with it that of the device's other models."""
@@ -165,21 +164,21 @@ class Progress:
         self._job.progress(sum(self._fractions) / len(self._fractions))
 
 
-async def _hand_over(pictures: Sequence[Asked], job: Job) -> dict[int, LimnerError]:
-    """Hand over each picture as it comes; return why the others are missing, by their position."""
+async def _hand_over(pictures: Sequence[Asked], tally: Tally) -> None:
+    """Hand over each picture as it comes."""
     indexes = {asked.result: index for index, asked in enumerate(pictures)}
-    missed = {}
     pending = set(indexes)
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         for result in sorted(done, key=indexes.__getitem__):
             index = indexes[result]
             try:
-                await job.made(_made(index, pictures[index].seed, result.result()))
+                drawn = result.result()
             except LimnerError as error:
-                missed[index] = error
+                tally.lost((index,), error)
+            else:
+                await tally.made(_made(index, pictures[index].seed, drawn))
             pictures[index].progress(1.0)
-    return missed
 
 
 def _made(index: int, seed: int, drawn: Drawn) -> MadePicture:

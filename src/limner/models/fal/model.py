@@ -19,12 +19,12 @@ from limner.domain.task import UpscaleTask
 from limner.models.fal.account import FalAccount
 from limner.models.fal.answers import Result, failure, result
 from limner.models.fal.catalogue import FalFacts
-from limner.models.fal.delivery import Delivery
 from limner.models.fal.queue import Ticket
 from limner.models.fal.requests import Call, Input, calls, seed_of
 from limner.models.http.breaker import CircuitBreaker
 from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, provider_errors, surely_unbought
 from limner.models.http.retry import RetryPolicy, retry_surely_unbought
+from limner.models.tally import Tally
 from limner.outbound.errors import UnboughtError
 from limner.service.ports import InputPicture, Job, KnownSubmission, MadePicture, Order, Submission
 
@@ -78,16 +78,16 @@ class FalModel:
 
     async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
         """Wait for what was bought before. A picture that nobody is known to have asked for is missing."""
-        delivery = Delivery(job, order.task)
+        tally = Tally(order, job)
         known = {index for submission in submissions for index in submission.indexes}
         lost = [index for index in range(order.task.num_images) if index not in known]
         if lost:
             error = ProviderUnavailableError("The service stopped while it asked.", metadata={OUTCOME: UNKNOWN})
-            delivery.missed(lost, error)
+            tally.lost(lost, error)
         async with asyncio.TaskGroup() as group:
             for submission in submissions:
-                group.create_task(self._resume(submission, order, delivery))
-        delivery.close()
+                group.create_task(self._resume(submission, order, tally))
+        tally.settle()
 
     async def cancel(self, submission: KnownSubmission) -> bool:
         """Take the job out of fal's queue; what runs already may end, and be billed."""
@@ -105,11 +105,11 @@ class FalModel:
     async def _run(self, order: Order, job: Job) -> None:
         with provider_errors():
             inputs = await self._placed(order)
-        delivery = Delivery(job, order.task)
+        tally = Tally(order, job)
         async with asyncio.TaskGroup() as group:
             for call in calls(self._facts, order, inputs):
-                group.create_task(self._make(call, job, delivery))
-        delivery.close()
+                group.create_task(self._make(call, job, tally))
+        tally.settle()
 
     async def _placed(self, order: Order) -> Sequence[Input]:
         return await asyncio.gather(*(self._place(picture) for picture in order.inputs))
@@ -118,21 +118,21 @@ class FalModel:
         async with self._account.hands:
             return await self._account.storage.place(picture)
 
-    async def _make(self, call: Call, job: Job, delivery: Delivery) -> None:
+    async def _make(self, call: Call, job: Job, tally: Tally) -> None:
         try:
             with provider_errors():
                 ticket = await self._buy(call, job)
-                await self._deliver(ticket, call.indexes, call.seed, delivery)
+                await self._deliver(ticket, call.indexes, call.seed, tally)
         except LimnerError as error:
-            delivery.missed(call.indexes, error)
+            tally.lost(call.indexes, error)
 
-    async def _resume(self, known: KnownSubmission, order: Order, delivery: Delivery) -> None:
+    async def _resume(self, known: KnownSubmission, order: Order, tally: Tally) -> None:
         seed = seed_of(self._facts, order, known.indexes)
         try:
             with provider_errors():
-                await self._deliver(_ticket(known), known.indexes, seed, delivery)
+                await self._deliver(_ticket(known), known.indexes, seed, tally)
         except LimnerError as error:
-            delivery.missed(known.indexes, error)
+            tally.lost(known.indexes, error)
 
     # Buying.
 
@@ -164,12 +164,12 @@ class FalModel:
 
     # Fetching.
 
-    async def _deliver(self, ticket: Ticket, indexes: Sequence[int], seed: int | None, delivery: Delivery) -> None:
-        made = await self._result(ticket, delivery.prompt)
-        delivery.describe(made.description)
+    async def _deliver(self, ticket: Ticket, indexes: Sequence[int], seed: int | None, tally: Tally) -> None:
+        made = await self._result(ticket, tally.prompt)
+        tally.describe(indexes[0], made.description)
         async with asyncio.TaskGroup() as group:
             for place, index in enumerate(indexes):
-                group.create_task(self._fetch(made, place, index, seed, delivery))
+                group.create_task(self._fetch(made, place, index, seed, tally))
 
     async def _result(self, ticket: Ticket, prompt: str) -> Result:
         try:
@@ -182,18 +182,18 @@ class FalModel:
             raise failure(response, began=True, prompt=prompt) or ProviderUnavailableError(metadata={OUTCOME: UNKNOWN})
         return result(response, prompt)
 
-    async def _fetch(self, made: Result, place: int, index: int, seed: int | None, delivery: Delivery) -> None:
+    async def _fetch(self, made: Result, place: int, index: int, seed: int | None, tally: Tally) -> None:
         if error := made.refusal(place):
-            delivery.missed((index,), error)
+            tally.lost((index,), error)
             return
         try:
             # A hand is full until the picture is kept: that bounds the memory of all orders together.
             async with self._account.hands:
                 with provider_errors():
                     data = await self._account.results.fetch(made.pictures[place])
-                await delivery.made(MadePicture(index=index, data=data, seed=seed))
+                await tally.made(MadePicture(index=index, data=data, seed=seed))
         except LimnerError as error:
-            delivery.missed((index,), error)
+            tally.lost((index,), error)
 
 
 async def _keep(submission: Submission, ticket: Ticket) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from limner.domain import limits
 from limner.domain.errors import LimnerError
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import MissingPicture, UpscaleTask
+from limner.domain.task import UpscaleTask
 from limner.models.google.answer import answer_of
 from limner.models.google.calls import GeminiCalls
 from limner.models.google.catalogue import API_KEY_VARIABLES, DEVELOPER_URL
@@ -15,8 +15,9 @@ from limner.models.google.request import content_body, require_room
 from limner.models.google.tokens import VertexTokens
 from limner.models.http.api import ProviderApi
 from limner.models.http.breaker import CircuitBreaker
-from limner.models.http.outcome import gravest, told
+from limner.models.http.outcome import told
 from limner.models.http.retry import RetryPolicy
+from limner.models.tally import Tally
 from limner.outbound.body import Body
 from limner.outbound.budget import Share
 from limner.outbound.client import HttpClient, Timeouts
@@ -87,56 +88,41 @@ class _Work:
 
     def __init__(self, capabilities: ModelCapabilities, calls: GeminiCalls, order: Order, job: Job) -> None:
         self._capabilities, self._calls = capabilities, calls
-        self._order, self._job = order, job
-        self._errors: dict[int, LimnerError] = {}
-        self._words: dict[int, str] = {}
-        self._done = 0
+        self._order, self._tally = order, Tally(order, job)
 
     async def do(self) -> None:
         """Make what can be made, and tell what can't; raise the gravest error when there is no picture at all."""
-        total = self._order.task.num_images
-        self._job.progress(0.0)
+        self._tally.job.progress(0.0)
         try:
             async with asyncio.TaskGroup() as group:
-                for index in range(total):
+                for index in range(self._order.task.num_images):
                     group.create_task(self._make(index))
         except* Exception as errors:
             raise errors.exceptions[0] from None
-        if len(self._errors) == total:
-            raise gravest(self._errors[index] for index in sorted(self._errors))
-        for index, error in sorted(self._errors.items()):
-            self._job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
+        self._tally.settle()
 
     async def _make(self, index: int) -> None:
         try:
             # What the answer takes is given back when its picture is kept.
             with self._calls.share() as share:
-                await self._made(index, share)
+                await self._tally.made(await self._made(index, share))
         except CallError as error:
             log.warning("a provider made no picture", extra={"model": self._capabilities.id, "why": str(error)})
-            self._errors[index] = told(error)
+            self._tally.lost((index,), told(error))
         except LimnerError as error:
-            self._errors[index] = error
-        self._done += 1
-        self._job.progress(self._done / self._order.task.num_images)
+            self._tally.lost((index,), error)
 
-    async def _made(self, index: int, share: Share) -> None:
+    async def _made(self, index: int, share: Share) -> MadePicture:
         seed = (self._order.seed + index) % _SEEDS if self._capabilities.seeds else None
-        task = self._order.task
-        prompt = "" if isinstance(task, UpscaleTask) else task.prompt
-        answer = answer_of(await self._calls.ask(self._body(seed), index, self._job, share, prompt), prompt)
-        self._describe(index, answer.words)
+        prompt = self._tally.prompt
+        response = await self._calls.ask(self._body(seed), index, self._tally.job, share, prompt)
+        answer = answer_of(response, prompt)
+        self._tally.describe(index, answer.words)
         if answer.error is not None:
             raise answer.error
-        await self._job.made(MadePicture(index=index, data=answer.picture, seed=seed))
+        return MadePicture(index=index, data=answer.picture, seed=seed)
 
     def _body(self, seed: int | None) -> Body:
         if isinstance(self._order.task, UpscaleTask):
             raise TypeError("Gemini does not upscale")
         return content_body(self._order.task, self._order.inputs, seed)
-
-    def _describe(self, index: int, words: str) -> None:
-        """Pass on the words about all pictures so far, each said once."""
-        if words:
-            self._words[index] = words
-            self._job.describe("\n".join(dict.fromkeys(self._words[each] for each in sorted(self._words))))

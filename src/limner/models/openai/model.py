@@ -13,16 +13,16 @@ from limner.domain.errors import (
     ProviderUnavailableError,
 )
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import MissingPicture, UpscaleTask
 from limner.models.complaint import Complaint
 from limner.models.http.api import ProviderApi
 from limner.models.http.breaker import CircuitBreaker
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, definite, gravest, provider_errors, surely_unbought
+from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, definite, provider_errors, surely_unbought
 from limner.models.http.results import ResultAddresses, ResultError, ResultFetcher
 from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.openai.answers import Entry, entries_of, streamed_entry
 from limner.models.openai.refusals import refusal, refused_fields, says_busy
 from limner.models.openai.requests import Call, Upstream, calls, changes_wish
+from limner.models.tally import Tally
 from limner.outbound.answer import Response, picture_bytes
 from limner.outbound.budget import Share
 from limner.outbound.client import HttpClient, Timeouts
@@ -91,34 +91,34 @@ class OpenAiModel:
             raise ProviderMisconfiguredError(metadata={OUTCOME: NOT_BOUGHT})
         upstream = replace(self._upstream, omit=self._omitted)
         planned = tuple(calls(order, upstream, watched=job.watched))
-        work = _Work(order, job)
+        tally = Tally(order, job)
         async with asyncio.TaskGroup() as group:
             for call in planned:
-                group.create_task(self._make(call, work))
-        work.settle()
+                group.create_task(self._make(call, tally))
+        tally.settle()
 
     async def close(self) -> None:
         """Do nothing: the connections are the client's."""
 
-    async def _make(self, call: Call, work: "_Work") -> None:
+    async def _make(self, call: Call, tally: Tally) -> None:
         # What the answer takes is given back when its last picture is kept.
         with self._api.share() as share:
             try:
-                call, entries = await self._buy(call, work, share)
+                call, entries = await self._buy(call, tally, share)
             except LimnerError as error:
-                work.lost(call.indexes, error)
+                tally.lost(call.indexes, error)
             else:
-                await self._hand_over(call, entries, work, share)
+                await self._hand_over(call, entries, tally, share)
 
-    async def _buy(self, call: Call, work: "_Work", share: Share) -> tuple[Call, list[Entry]]:
+    async def _buy(self, call: Call, tally: Tally, share: Share) -> tuple[Call, list[Entry]]:
         """Return what came, and of which call: it is made again without each field that the server does not take."""
         while True:
             call = call.without(self._omitted)
-            if changes_wish(work.order.task, self._omitted - self._upstream.omit):
+            if changes_wish(tally.order.task, self._omitted - self._upstream.omit):
                 raise ProviderMisconfiguredError(
                     "The provider does not take a field that this request needs.", metadata={OUTCOME: NOT_BOUGHT}
                 )
-            submit = functools.partial(self._submit, call, work, share)
+            submit = functools.partial(self._submit, call, tally, share)
             try:
                 with provider_errors():
                     return call, await retry_surely_unbought(submit, self._retry, within_s=self._retry_within_s)
@@ -135,11 +135,11 @@ class OpenAiModel:
             }
             log.warning("a provider's server does not take a field; it is left out from now on", extra=facts)
 
-    async def _submit(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
+    async def _submit(self, call: Call, tally: Tally, share: Share) -> list[Entry]:
         with self._breaker.attempt():
-            submission = await work.job.submitting(call.indexes)
+            submission = await tally.job.submitting(call.indexes)
             try:
-                return await self._ask(call, work, share)
+                return await self._ask(call, tally, share)
             except (CallError, LimnerError, _FieldRefusedError) as error:
                 if isinstance(error, CallError):
                     log.warning("a call failed", extra={"model": self._capabilities.id, "why": str(error)})
@@ -147,19 +147,19 @@ class OpenAiModel:
                     await submission.void()
                 raise
 
-    async def _ask(self, call: Call, work: "_Work", share: Share) -> list[Entry]:
-        async with self._api.stream("POST", call.path, call.body(work.order.inputs), share=share) as stream:
+    async def _ask(self, call: Call, tally: Tally, share: Share) -> list[Entry]:
+        async with self._api.stream("POST", call.path, call.body(tally.order.inputs), share=share) as stream:
             if stream.is_events and stream.status < 300:
-                show = _Previews(call, work.job, self._upstream.previews).show
-                return [await streamed_entry(stream, show, work.prompt)]
+                show = _Previews(call, tally.job, self._upstream.previews).show
+                return [await streamed_entry(stream, show, tally.prompt)]
             response = await stream.read()
-        complaint = Complaint.of(response, work.prompt) if response.status >= 300 else Complaint()
+        complaint = Complaint.of(response, tally.prompt) if response.status >= 300 else Complaint()
         if fields := refused_fields(response.status, complaint, call.fields):
             raise _FieldRefusedError(fields)
         if error := refusal(response.status, complaint):
             self._note(error, complaint, response)
             raise error
-        return entries_of(definite(response, unbought=says_busy(response.status, complaint)), work.prompt)
+        return entries_of(definite(response, unbought=says_busy(response.status, complaint)), tally.prompt)
 
     def _note(self, error: LimnerError, complaint: Complaint, response: Response) -> None:
         """Log a refusal, in no words of the vendor's but its codes."""
@@ -172,26 +172,26 @@ class OpenAiModel:
         }
         log.warning("a provider refuses", extra={"model": self._capabilities.id, **facts})
 
-    async def _hand_over(self, call: Call, entries: list[Entry], work: "_Work", share: Share) -> None:
+    async def _hand_over(self, call: Call, entries: list[Entry], tally: Tally, share: Share) -> None:
         """Keep the pictures one by one, and let go of each as soon as it is kept."""
         complete = len(entries) >= len(call.indexes)
-        missing = call.indexes[len(entries) :]
         for place, index in enumerate(call.indexes[: len(entries)]):
             entry, entries[place] = entries[place], Entry()
             # Of a short list nobody knows which picture is which.
             seed = call.seed + place if call.seed is not None and complete else None
-            await self._keep(index, entry, seed, work, share)
-        work.lost(missing, _lost("The model made fewer pictures than asked."))
+            await self._keep(index, entry, seed, tally, share)
+        if missing := call.indexes[len(entries) :]:
+            tally.lost(missing, _lost("The model made fewer pictures than asked."))
 
-    async def _keep(self, index: int, entry: Entry, seed: int | None, work: "_Work", share: Share) -> None:
+    async def _keep(self, index: int, entry: Entry, seed: int | None, tally: Tally, share: Share) -> None:
         try:
             with provider_errors():
                 data = await self._bytes_of(entry, share)
-            await work.made(MadePicture(index=index, data=data, seed=seed))
         except LimnerError as error:
-            work.lost((index,), error)
-        else:
-            work.describe(entry.revised_prompt)
+            tally.lost((index,), error)
+            return
+        await tally.made(MadePicture(index=index, data=data, seed=seed))
+        tally.describe(index, entry.revised_prompt)
 
     async def _bytes_of(self, entry: Entry, share: Share) -> bytes:
         if entry.refusal:
@@ -221,38 +221,6 @@ class _Previews:
     def show(self, number: int, data: bytes, content_type: str) -> None:
         self._job.preview(self._index, data, content_type)
         self._job.progress(min(number + 1, self._expected) / (self._expected + 1))
-
-
-class _Work:
-    """What became of the pictures of an order."""
-
-    def __init__(self, order: Order, job: Job) -> None:
-        self.order = order
-        self.job = job
-        self.prompt = "" if isinstance(order.task, UpscaleTask) else order.task.prompt
-        self._made = 0
-        self._lost: dict[int, LimnerError] = {}
-        self._described = False
-
-    async def made(self, picture: MadePicture) -> None:
-        await self.job.made(picture)
-        self._made += 1
-        self.job.progress(self._made / self.order.task.num_images)
-
-    def describe(self, text: str) -> None:
-        if text and not self._described:
-            self._described = True
-            self.job.describe(text)
-
-    def lost(self, indexes: Iterable[int], error: LimnerError) -> None:
-        self._lost |= dict.fromkeys(indexes, error)
-
-    def settle(self) -> None:
-        """Tell of each lost picture; raise the gravest error when all are lost."""
-        if self._lost and not self._made:
-            raise gravest(self._lost[index] for index in sorted(self._lost))
-        for index, error in sorted(self._lost.items()):
-            self.job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))
 
 
 def _lost(message: str) -> ProviderUnavailableError:
