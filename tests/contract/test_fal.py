@@ -629,23 +629,29 @@ async def test_a_restart_goes_on_with_what_was_bought(
     assert fal.ledger.accepted == 2
 
 
-async def test_after_a_restart_what_was_not_known_to_be_asked_is_missing(
+async def test_after_a_restart_nothing_is_told_of_what_was_not_known_to_be_asked(
     account: FalAccount, fal: FakeFal, job: VerifyingJob, codec: PillowCodec
 ) -> None:
     await model(account, "flux-2").run(generate(), job)
     after = VerifyingJob(codec=codec)
     await model(account, "flux-2").resume(generate(num_images=2), job.known(), after)
-    assert sorted(after.pictures) == [0] and sorted(after.missing) == [1]
+    assert sorted(after.pictures) == [0] and not after.missing
     assert after.pictures[0].seed == job.pictures[0].seed
     assert fal.ledger.accepted == 1
 
 
-async def test_after_a_restart_with_nothing_known_nothing_is_asked(
-    account: FalAccount, fal: FakeFal, job: VerifyingJob
+async def test_after_a_restart_a_job_that_was_withdrawn_in_time_raises_no_doubt_about_others(
+    account: FalAccount, fal: FakeFal, client: HttpClient, job: VerifyingJob, codec: PillowCodec
 ) -> None:
+    running = asyncio.create_task(model(account, "flux-2").run(generate(f"{PROMPT} [[fault:stuck]]"), job))
+    await until(job.known)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    impatient = account_of(fal, client, job_s=0.1)
     with pytest.raises(ProviderUnavailableError) as caught:
-        await model(account).resume(generate(), [], job)
-    assert caught.value.metadata["outcome"] == "unknown" and not fal.recorder.arrivals
+        await model(impatient, "flux-2").resume(generate(num_images=2), job.known(), VerifyingJob(codec=codec))
+    assert caught.value.metadata["outcome"] == "not_bought"
 
 
 @pytest.mark.parametrize(("queue_s", "may_bill"), [(30.0, False), (0.0, True)])

@@ -54,8 +54,9 @@ class Pictures:
         return tuple(index for index in range(len(self._plan.image_ids)) if index not in settled)
 
     def miss(self, missing: MissingPicture) -> None:
-        """Note that a picture will not come."""
-        self._missing[missing.index] = missing
+        """Note that a picture will not come. One that is kept came: who says otherwise knows less."""
+        if missing.index not in self._images:
+            self._missing[missing.index] = missing
 
     async def keep(self, picture: MadePicture) -> None:
         """Keep a finished picture; one that is not usable becomes a missing one.

@@ -484,7 +484,11 @@ class ResumableModel(ImageModel, Protocol):
     """A model whose provider knows its work by an id, across restarts of ours."""
 
     async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
-        """Go on waiting for work that was submitted before; otherwise as ``run``. Never submits."""
+        """Go on waiting for work that was submitted before, one submission at least; otherwise as ``run``.
+
+        Never submits, and tells of the pictures of these submissions alone: of the others the model knows neither
+        whether they are kept already, nor whether they were bought; the run that calls does, and judges them.
+        """
 
     async def cancel(self, submission: KnownSubmission) -> bool:
         """Ask the provider to stop; return whether it may still bill."""

@@ -363,7 +363,8 @@ class Run:
 
     async def _resumed(self, submissions: Sequence[SubmissionRecord]) -> LimnerError | None:
         """Wait at the provider for what it is known to have accepted; return why not all of that came."""
-        jobs = _known(submissions)
+        open_indexes = set(self._pictures.open_indexes)
+        jobs = [each for each in _known(submissions) if open_indexes.intersection(each.indexes)]
         if not jobs or not isinstance(self._model, ResumableModel):
             return None
         try:

@@ -16,7 +16,7 @@ from limner.domain.errors import (
     ProviderUnavailableError,
 )
 from limner.domain.identifiers import new_id
-from limner.domain.task import Generation, GenerationState
+from limner.domain.task import Generation, GenerationState, MissingPicture
 from limner.service.catalogue import Catalogue
 from limner.service.events import Completed, Event
 from limner.service.ports import Claim, Job, KnownSubmission, MadePicture, Order, Start, Started, Submission
@@ -151,6 +151,49 @@ class TestInheritance:
         assert (ended.state, len(ended.images)) == (SUCCEEDED, 1)
         assert [each.index for each in ended.missing] == [1, 2]
         assert "nobody knows" in ended.missing[0].message
+
+    async def test_a_kept_picture_whose_id_was_not_is_shown_whatever_the_model_says(self, world: World) -> None:
+        """A worker stored the first picture and died before it kept the job's id; the second one's job is known."""
+
+        async def first_is_stored(order: Order, job: Job) -> None:
+            await job.made(MadePicture(index=0, data=png(9, 9)))
+            await moment(order, job)
+
+        async def second(order: Order, job: Job) -> None:
+            job.missed(MissingPicture(index=0, reason="PROVIDER_UNAVAILABLE", message="Nobody knows of it."))
+            await job.made(MadePicture(index=1, data=png()))
+
+        moment = Moment()
+        generation_id = await left(world, Resumable(buying("", "job", then=first_is_stored)), moment, num_images=2)
+        ended = await inherited(world, generation_id, Resumable(resuming=second))
+        assert (ended.state, [image.width for image in ended.images], ended.missing) == (SUCCEEDED, [9, 8], ())
+
+    async def test_a_void_purchase_and_a_job_that_ended_unbought_leave_no_doubt(self, world: World) -> None:
+        async def unbought(order: Order, job: Job) -> None:
+            raise ProviderUnavailableError("The model took too long.", metadata={"outcome": "not_bought"})
+
+        moment = Moment()
+        script = buying("", "job", void=[0], then=moment)
+        generation_id = await left(world, Resumable(script), moment, num_images=2)
+        ended = await inherited(world, generation_id, Resumable(resuming=unbought))
+        assert ended.state is FAILED
+        assert ended.failure is not None
+        assert ended.failure.metadata["outcome"] == "not_bought"
+
+    async def test_a_job_whose_pictures_are_kept_is_not_asked_for_again(self, world: World) -> None:
+        async def stored(order: Order, job: Job) -> None:
+            await job.made(MadePicture(index=0, data=png()))
+            await moment(order, job)
+
+        moment = Moment()
+        generation_id = await left(world, Resumable(buying("one", "two", then=stored)), moment, num_images=2)
+
+        async def second(order: Order, job: Job) -> None:
+            await job.made(MadePicture(index=1, data=png()))
+
+        heir = Resumable(resuming=second)
+        assert (await inherited(world, generation_id, heir)).state is SUCCEEDED
+        assert [each.provider_job_id for each in heir.resumed] == ["two"]
 
     async def test_what_was_never_asked_for_is_not_in_doubt(self, world: World) -> None:
         async def first(order: Order, job: Job) -> None:

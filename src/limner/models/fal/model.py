@@ -77,13 +77,8 @@ class FalModel:
             await self._run(order, job)
 
     async def resume(self, order: Order, submissions: Sequence[KnownSubmission], job: Job) -> None:
-        """Wait for what was bought before. A picture that nobody is known to have asked for is missing."""
+        """Wait for what was bought before, and tell of that alone."""
         tally = Tally(order, job)
-        known = {index for submission in submissions for index in submission.indexes}
-        lost = [index for index in range(order.task.num_images) if index not in known]
-        if lost:
-            error = ProviderUnavailableError("The service stopped while it asked.", metadata={OUTCOME: UNKNOWN})
-            tally.lost(lost, error)
         async with asyncio.TaskGroup() as group:
             for submission in submissions:
                 group.create_task(self._resume(submission, order, tally))
