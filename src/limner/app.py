@@ -43,7 +43,9 @@ from limner.storage.observed import ObservedBlobStore
 from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
 from limner.web.door import Door
+from limner.web.openai import openai_door
 from limner.web.probes import Readiness, probes
+from limner.web.reference import reference_door
 from limner.web.server import WebServer
 
 if TYPE_CHECKING:
@@ -104,7 +106,12 @@ class Worker:
 
     def _build_doors(self) -> tuple[Door, ...]:
         readiness = Readiness((("database", self._stores.repository.check), ("storage", self._stores.blobs.check)))
-        return (probes(readiness, lambda: self._web.is_draining()),)
+        scratch = self._settings.data_dir
+        return (
+            probes(readiness, lambda: self._web.is_draining()),
+            reference_door(),
+            openai_door(self._tasks, self._library, self._catalogue, scratch=scratch),
+        )
 
     async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
         """Listen on all addresses, of gRPC and of HTTP, and begin to answer."""

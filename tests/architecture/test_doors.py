@@ -11,7 +11,7 @@ from limner.rpc.policies import POLICIES, Access
 from limner.settings import Settings
 from limner.web.door import Route
 
-OPEN = {"probes"}
+OPEN = {"probes", "reference"}
 """What is open without a token, beside gRPC's health and reflection."""
 
 

@@ -15,4 +15,13 @@ class WebRoute:
 WEB_ROUTES: Final = (
     WebRoute("GET", "/healthz"),
     WebRoute("GET", "/readyz"),
+    WebRoute("GET", "/openapi.json"),
+    WebRoute("GET", "/docs"),
+    WebRoute("GET", "/docs/start.js"),
+    WebRoute("GET", "/docs/swagger-ui-bundle.js"),
+    WebRoute("GET", "/docs/swagger-ui.css"),
+    WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/generations"),
+    WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/edits"),
+    WebRoute("GET", "/v1/workspaces/{workspaceId}/openai/models"),
+    WebRoute("GET", "/v1/workspaces/{workspaceId}/openai/models/{model}"),
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 from limner.domain import limits
 
-BUDGET_BYTES: Final = 512 * limits.MIB
+BUDGET_BYTES: Final = 320 * limits.MIB
 
 
 class ByteBudget:

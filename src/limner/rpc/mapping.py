@@ -113,7 +113,7 @@ def task_response(response: type[TaskResponse], generation: task.Generation) -> 
         images=map(image_message, generation.images),
         generation_id=generation.id,
         description=generation.description,
-        detail=_detail(generation),
+        detail=task_detail(generation),
         state=image_pb2.Generation.RUNNING if generation.state is task.GenerationState.RUNNING else None,
     )
 
@@ -154,7 +154,7 @@ def generation_message(source: task.Generation) -> image_pb2.Generation:
         images=map(image_message, source.images),
         input_images=(_input_message(source.id, each) for each in source.inputs),
         description=source.description,
-        detail=_detail(source),
+        detail=task_detail(source),
         error=failure and status_of_reason(failure.reason, failure.message, failure.metadata),
         may_bill=source.may_bill,
         created_at=_timestamp(source.created_at),
@@ -253,7 +253,7 @@ def _timestamp(at: datetime) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=at.microsecond * 1000)
 
 
-def _detail(generation: task.Generation) -> image_pb2.TaskDetail | None:
+def task_detail(generation: task.Generation) -> image_pb2.TaskDetail | None:
     """Write the warning of a generation that made fewer images than asked; ``None`` when it made all or none."""
     if not generation.missing or generation.state is not task.GenerationState.SUCCEEDED:
         return None

@@ -38,4 +38,6 @@ POLICIES: Final[Mapping[str, Access]] = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Access.OPEN,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Access.OPEN,
     "probes": Access.OPEN,
+    "reference": Access.OPEN,
+    "openai.models": Access.MEMBER,
 }

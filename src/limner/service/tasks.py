@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -126,7 +126,7 @@ class TaskRunner:
         started.join()  # for good: nobody who leaves shall end it
         return started.generation
 
-    async def events(self, asked: Asked) -> AsyncIterator[Event]:
+    async def events(self, asked: Asked) -> AsyncGenerator[Event, None]:
         """Do the task and yield what happens; a failure is raised after its ``Completed``."""
         started = await self._start(replace(asked, told_early=True))
         if isinstance(started, Run):

@@ -480,7 +480,7 @@ class TestEvents:
         events = runner.events(asked())
         queued = await anext(events)
         await moment.reached.wait()
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         await runner.drain(5)
 
         assert model.stopped == 1
