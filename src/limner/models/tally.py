@@ -5,7 +5,6 @@ from typing import Final
 
 from limner.domain.errors import LimnerError
 from limner.domain.task import MissingPicture, UpscaleTask
-from limner.models.http.outcome import gravest
 from limner.service.ports import Job, MadePicture, Order
 
 _MAX_WORDS_CHARS: Final = 8000
@@ -58,6 +57,9 @@ class Tally:
     def settle(self) -> None:
         """Tell the job of each lost picture; raise the gravest error when there is no other."""
         if self._lost and not self._made:
+            # Imported when all is lost: local models do without an http client.
+            from limner.models.http.outcome import gravest
+
             raise gravest(self._lost[index] for index in sorted(self._lost))
         for index, error in sorted(self._lost.items()):
             self.job.missed(MissingPicture(index=index, reason=error.reason, message=error.message))

@@ -19,12 +19,12 @@ from limner.domain.errors import (
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
-from limner.models.diffusers.process import WorkerProcess
+from limner.models.child import ChildProcess
+from limner.models.conversation import Line
 from limner.models.diffusers.wire import (
     Batch,
     Cancel,
     Done,
-    Line,
     Made,
     Missed,
     Preview,
@@ -38,6 +38,14 @@ from limner.service.ports import InputPicture
 
 _UNKNOWN_WAIT_S: Final = 10.0
 
+_INHERITED: Final = ("HOME", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
+"""What the worker sees of the environment: no credentials."""
+_QUIET: Final = {
+    "DIFFUSERS_VERBOSITY": "error",  # a warning would show what of a prompt is not read
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TQDM_DISABLE": "1",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +110,9 @@ class Device:
         self.places = places
         self._free = places
         self._load_s, self._silence_s = load_s, silence_s
-        self._process = WorkerProcess(name, threads)
+        self._process = ChildProcess(
+            "limner.models.diffusers.worker", (name, str(threads)), inherited=_INHERITED, environment=_QUIET
+        )
         self._numbers = itertools.count()
         self._waiting: list[Asked] = []
         self._running: dict[int, Asked] = {}

@@ -8,13 +8,13 @@ from typing import Final, Protocol
 import torch
 
 from limner.domain import limits
+from limner.models.conversation import Line
 from limner.models.diffusers.memory import give_back, is_out_of_memory
 from limner.models.diffusers.pictures import decoded, is_black, padded, png
 from limner.models.diffusers.pipelines import Outcome, Pipeline, Pipelines, SetupError, Subject
 from limner.models.diffusers.sizes import size_for
 from limner.models.diffusers.wire import (
     Batch,
-    Line,
     Made,
     Missed,
     PipelineSpec,

@@ -1,16 +1,17 @@
-"""What service and worker say to each other: a line of JSON each, after some lines bytes.
+"""What service and worker say to each other, as in ``limner.models.conversation``.
 
     service → worker    Batch, each picture's inputs; Cancel
     worker → service    Ready, Steps …, Preview + bytes, Made + bytes, Missed …, Done
 
-There is one batch at a time. The worker ends when the service's end of a pipe is closed.
+There is one batch at a time.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Self, TypeAlias
+from typing import Any, Self, TypeAlias
+
+from limner.models.conversation import Line
 
 Number: TypeAlias = int | float
 Option: TypeAlias = Number | bool | str
@@ -79,33 +80,6 @@ class Why(StrEnum):
     """The pipeline can't be loaded, or not called like that."""
     FAULT = "fault"
     """Anything else, such as an input that can't be read."""
-
-
-class Line:
-    """One line of the conversation, told from others by the name of its class."""
-
-    kinds: ClassVar[dict[str, type["Line"]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Line.kinds[cls.__name__] = cls
-
-    def encode(self) -> bytes:
-        """Return the line, its end included."""
-        return json.dumps({"kind": type(self).__name__, **asdict(self)}).encode() + b"\n"  # type: ignore[call-overload]
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
-        """Return the line that has these values."""
-        return cls(**values)
-
-
-def decode(line: bytes) -> Line:
-    """Read any line; raise ``ValueError`` for what is none."""
-    try:
-        values = json.loads(line)
-        return Line.kinds[values.pop("kind")].read(values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("no line of this conversation") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +156,3 @@ class Missed(Line):
 @dataclass(frozen=True, kw_only=True)
 class Done(Line):
     """All pictures of the batch are accounted for."""
-
-
-MAX_LINE_BYTES: Final = 64 * 1024
-"""Longest line that the worker says."""

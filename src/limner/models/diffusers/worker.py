@@ -11,16 +11,13 @@ import os
 import queue
 import sys
 import threading
-from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import torch
 
+from limner.models.conversation import Line, begin, decode
 from limner.models.diffusers.making import Studio
-from limner.models.diffusers.wire import Batch, Cancel, Done, Line, decode
-
-_NICENESS: Final = 10
-_OOM_SCORE: Final = "500"
+from limner.models.diffusers.wire import Batch, Cancel, Done
 
 _log = logging.getLogger(__name__)
 
@@ -72,10 +69,8 @@ class Conversation:
 def main() -> None:
     """Make what standard input asks for, and answer on standard output."""
     device, threads = sys.argv[1], int(sys.argv[2])
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what native code prints must not get between the replies
+    replies = begin()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _give_way()
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     conversation = Conversation(sys.stdin.buffer, replies)
     studio = Studio(device, conversation)
@@ -84,13 +79,6 @@ def main() -> None:
             studio.make(*conversation.next_batch())
             conversation.tell(Done())
     os._exit(0)
-
-
-def _give_way() -> None:
-    """Let the service have the processor first, and the kernel end this process first when memory is short."""
-    os.nice(_NICENESS)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
 if __name__ == "__main__":

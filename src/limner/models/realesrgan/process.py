@@ -2,25 +2,21 @@
 
 import asyncio
 import logging
-import os
-import sys
 import time
-from asyncio import IncompleteReadError, StreamReader, StreamWriter
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError, OverloadedError, ProviderUnavailableError
 from limner.domain.image import OutputFormat
+from limner.models.child import ChildProcess
 from limner.models.realesrgan.wire import Reply, Request
 
-_CHUNK_BYTES: Final = 256 * limits.KIB
 _UNKNOWN_WAIT_S: Final = 10.0
-_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-"""What the worker sees of the environment: no credentials."""
+_INHERITED: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""How long threads spin: an operator may set it otherwise."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,16 +80,15 @@ class UpscalerProcess:
         self._threads, self._tile, self._idle_s, self._silence_s = threads, tile, idle_s, silence_s
         self._free = queue + 1
         self._turn = asyncio.Lock()
-        self._process: Process | None = None
+        self._process = ChildProcess("limner.models.realesrgan.worker", inherited=_INHERITED)
         self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[tuple[bytes, bytes]]] = set()
         self._pace: Pace | None = None
         self._closed = False
 
     @property
     def pid(self) -> int | None:
         """The process id; ``None`` while there is no process."""
-        return self._process.pid if self._process else None
+        return self._process.pid
 
     async def upscale(self, upscale: Upscale) -> Upscaled:
         """Return the enlarged picture.
@@ -116,10 +111,10 @@ class UpscalerProcess:
     async def close(self) -> None:
         """End the process and wait for its end; pictures that run or wait become unavailable."""
         self._closed = True
-        self._kill()
+        self._process.kill()
         async with self._turn:  # once they all have noticed
             self._end()
-        await asyncio.gather(*self._ending)
+        await self._process.ended()
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -143,7 +138,9 @@ class UpscalerProcess:
         return self._pace.seconds_left() if self._pace else _UNKNOWN_WAIT_S
 
     async def _converse(self, upscale: Upscale, data: bytes) -> Upscaled:
-        requests, replies = await self._streams()
+        if self._closed:
+            raise EOFError
+        await self._process.start()
         request = Request(
             network=upscale.network,
             factor=upscale.factor,
@@ -152,30 +149,24 @@ class UpscalerProcess:
             threads=self._threads,
             size_bytes=len(data),
         )
-        await _send(requests, request, data)
-        while True:
-            async with asyncio.timeout(self._silence_s):
-                reply = Reply.decode(await replies.readuntil())
-            if reply.size_bytes:
-                break
+        await self._process.send(request, (data,))
+        while not (reply := await self._reply()).size_bytes:
             fraction = reply.steps_done / reply.steps
             self._pace = self._pace or Pace(fraction)
             self._pace.fraction = fraction
             upscale.progress(fraction)
-        async with asyncio.timeout(self._silence_s):
-            result = await _receive(replies, reply.size_bytes)
+        if reply.size_bytes > limits.MAX_STORED_BYTES:
+            too_large = f"the picture takes more than {limits.MAX_STORED_BYTES // limits.MIB} MiB in this format"
+            raise InvalidFieldError([FieldViolation("outputFormat", too_large)])
+        result = await self._process.data(reply.size_bytes, self._silence_s)
         upscale.progress(1.0)
         return Upscaled(data=result, width=reply.width, height=reply.height)
 
-    async def _streams(self) -> tuple[StreamWriter, StreamReader]:
-        """Return the ways to and from the process, started if need be."""
-        if not self._closed and (self._process is None or self._process.returncode is not None):
-            self._end()
-            self._process = await _start()
-        process = self._process
-        if self._closed or process is None or process.stdin is None or process.stdout is None:
-            raise EOFError
-        return process.stdin, process.stdout
+    async def _reply(self) -> Reply:
+        reply = await self._process.line(self._silence_s)
+        if not isinstance(reply, Reply):
+            raise ValueError("an answer that nobody asked for")
+        return reply
 
     def _stay(self) -> None:
         """Don't end for being idle."""
@@ -184,51 +175,6 @@ class UpscalerProcess:
         self._idle = None
 
     def _end(self) -> None:
-        """Kill the process, which keeps nothing that could be lost, and take leave of it in the background."""
+        """Kill the process, which keeps nothing that could be lost."""
         self._stay()
-        self._kill()
-        process, self._process = self._process, None
-        if process:
-            farewell = asyncio.get_running_loop().create_task(process.communicate())
-            self._ending.add(farewell)
-            farewell.add_done_callback(self._ending.discard)
-
-    def _kill(self) -> None:
-        if self._process:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-
-
-async def _start() -> Process:
-    # Threads that spin between two layers, libgomp's default, gain 8 to 14 % on free cores, but where others want
-    # the cores too the same picture took up to 10 times as long. An operator may set it otherwise.
-    environment = {"OMP_WAIT_POLICY": "passive"}
-    environment |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    module = "limner.models.realesrgan.worker"
-    # A session of its own: Ctrl-C reaches the service alone, which then decides.
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", module, stdin=PIPE, stdout=PIPE, env=environment, start_new_session=True
-    )
-
-
-async def _send(stream: StreamWriter, request: Request, data: bytes) -> None:
-    stream.write(request.encode())
-    for start in range(0, len(data), _CHUNK_BYTES):
-        stream.write(data[start : start + _CHUNK_BYTES])
-        await stream.drain()
-
-
-async def _receive(stream: StreamReader, size_bytes: int) -> bytes:
-    """Read so many bytes, in parts, since copying the whole at once would stall the loop."""
-    if size_bytes > limits.MAX_STORED_BYTES:
-        too_large = f"the picture takes more than {limits.MAX_STORED_BYTES // limits.MIB} MiB in this format"
-        raise InvalidFieldError([FieldViolation("outputFormat", too_large)])
-    chunks = []
-    while size_bytes > 0:
-        chunk = await stream.read(min(size_bytes, _CHUNK_BYTES))
-        if not chunk:
-            raise IncompleteReadError(b"", size_bytes)
-        chunks.append(chunk)
-        size_bytes -= len(chunk)
-    return await asyncio.to_thread(b"".join, chunks)
+        self._process.end()

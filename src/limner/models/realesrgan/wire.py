@@ -1,31 +1,15 @@
-"""What service and worker say to each other: a line of JSON, and after some lines the bytes of a picture.
+"""What service and worker say to each other, as in ``limner.models.conversation``.
 
-    service → worker    Request, picture
-    worker → service    Progress …, Result, picture
-
-The worker ends when the service's end of a pipe is closed.
+service → worker    Request, picture
+worker → service    Reply …, the last one with the picture
 """
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import dataclass
+
+from limner.models.conversation import Line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of the conversation."""
-
-    def encode(self) -> bytes:
-        """Return the line, its end included."""
-        return json.dumps(asdict(self)).encode() + b"\n"
-
-    @classmethod
-    def decode(cls, line: bytes) -> Self:
-        """Read a line of this kind."""
-        return cls(**json.loads(line))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request(Line):
     """Enlarge the picture of ``size_bytes`` that follows."""
 
@@ -39,7 +23,7 @@ class Request(Line):
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Reply(Line):
     """How far the work is. ``size_bytes`` is 0 until it is done; then the picture of that size follows."""
 

@@ -8,38 +8,28 @@ import contextlib
 import functools
 import os
 import sys
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from PIL import Image
 
+from limner.models.conversation import begin, decode
 from limner.models.realesrgan.catalogue import NETWORKS
 from limner.models.realesrgan.network import Network
 from limner.models.realesrgan.picture import Picture
 from limner.models.realesrgan.tiling import Pixels, Tiling
 from limner.models.realesrgan.wire import Reply, Request
 
-_NICENESS: Final = 10
-_OOM_SCORE: Final = "500"
-
 
 def main() -> None:
     """Answer requests from standard input on standard output."""
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what native code prints must not get between the replies
-    _give_way()
+    replies = begin()
     with contextlib.suppress(BrokenPipeError):
         while line := sys.stdin.buffer.readline():
-            request = Request.decode(line)
+            request = decode(line)
+            if not isinstance(request, Request):
+                raise TypeError("this is no request")
             _answer(request, sys.stdin.buffer.read(request.size_bytes), replies)
     os._exit(0)  # a service that died took the pipes along: nothing is left to flush
-
-
-def _give_way() -> None:
-    """Let the service have the processor first, and the kernel end this process first when memory is short."""
-    os.nice(_NICENESS)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
 def _answer(request: Request, data: bytes, replies: BinaryIO) -> None:
