@@ -23,11 +23,15 @@ SUPPLY_VENV := .venv-supply
 SUPPLY_READY := $(SUPPLY_VENV)/.ready
 SUPPLY_LOCK := requirements-supply.lock
 
+# What looks at the tests themselves: how much of the code runs in them, and which mistakes they would not see.
+QUALITY_READY := $(VENV)/.quality
+QUALITY_LOCK := requirements-quality.lock
+
 # The commit whose contract must not be broken.
 AGAINST ?= HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash check lint types imports proto proto-lint bench lock clean
+.PHONY: help image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash coverage mutants new-provider check lint types imports proto proto-lint bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -122,6 +126,20 @@ licences: $(READY) $(SUPPLY_READY) ## List the licences of what the image holds,
 audit: $(SUPPLY_READY) ## Look up known vulnerabilities of what the image holds
 	@$(SUPPLY_VENV)/bin/python tools/audit.py $(RUNTIME_LOCK)
 
+$(QUALITY_READY): $(READY) $(QUALITY_LOCK)
+	$(BIN)/python -m pip install $(PIP) --no-deps --require-hashes --requirement $(QUALITY_LOCK)
+	@touch $@
+
+coverage: $(QUALITY_READY) ## Run the tests, and print how much of each room they run
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest --numprocesses=logical --maxprocesses=4 $(PYTEST_ARGS); tests=$$?; \
+	  $(BIN)/coverage combine --quiet && $(BIN)/coverage json --quiet -o .coverage/report.json && \
+	  $(BIN)/python tools/coverage_by_room.py .coverage/report.json; exit $$tests
+
+mutants: $(QUALITY_READY) ## Change the state machine and the outcome rules, and list the changes that no test sees
+	@$(BIN)/mutmut run || true
+	@$(BIN)/mutmut results
+
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 lock: ## Write the lock files anew
@@ -129,6 +147,7 @@ lock: ## Write the lock files anew
 	$(UV_LOCK) $(RUNTIME_EXTRAS) --group image --constraint $(LOCK) --output-file $(RUNTIME_LOCK) pyproject.toml
 	$(UV_LOCK) --extra diffusers --constraint $(LOCK) --output-file $(DIFFUSERS_LOCK) pyproject.toml
 	$(UV_LOCK) --group supply --output-file $(SUPPLY_LOCK)
+	$(UV_LOCK) --group quality --constraint $(LOCK) --output-file $(QUALITY_LOCK)
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(DIFFUSERS_VENV) $(SUPPLY_VENV) .bench out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIFFUSERS_VENV) $(SUPPLY_VENV) .bench .coverage mutants out .limner .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
