@@ -19,8 +19,8 @@ from limner.settings import Settings
 from tests.purchase.books import Books, audit, execute
 from tests.purchase.provider import Provider, running_provider
 from tests.purchase.serving import Replica
+from tests.real_parts.databases import migrated_postgres, migrated_sqlite
 from tests.real_parts.gcs import fake_gcs, make_bucket
-from tests.real_parts.postgres import shared_postgres
 
 WORKSPACE = "acme"
 USER = "ada"
@@ -43,6 +43,8 @@ class Site:
         """A worker more. Those with the same name share a machine: its spool, and who is seen to be dead."""
         folder = self.folder / name
         self._share_key(folder)
+        if "LIMNER_DATABASE_URL" not in self.settings and not (folder / "limner.db").exists():
+            migrated_sqlite(folder)
         self.replicas.append(Replica(folder, self.settings, self.provider.url))
         return self.replicas[-1]
 
@@ -147,7 +149,7 @@ def hosted(tmp_path: Path, provider: Provider, bucket: str, monkeypatch: pytest.
     folder.mkdir()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket)  # for the audit, which reads the bucket too
     settings = {
-        "LIMNER_DATABASE_URL": shared_postgres().new_database(),
+        "LIMNER_DATABASE_URL": migrated_postgres(),
         "LIMNER_STORAGE": f"gs://purchases/{tmp_path.name}",
         "STORAGE_EMULATOR_HOST": bucket,
     }

@@ -1,6 +1,6 @@
 """A worker of the service in a process of its own, with models that buy from the tests' provider.
 
-Processes are forked from one that has imported what is not ours, so that a test can afford many of them.
+Processes are forked from one that has imported everything, so that a test can afford many of them.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "aiohttp",
+        "aiohttp.web",
         "google.cloud.storage",
         "google.rpc.error_details_pb2",
         "grpc.aio",
@@ -45,6 +46,7 @@ _CONTEXT.set_forkserver_preload(
         "psycopg",
         "sqlalchemy.dialects.postgresql.psycopg",
         "sqlalchemy.dialects.sqlite",
+        "tests.purchase.worker",
     ]
 )
 

@@ -1,4 +1,4 @@
-"""What runs in the process of a worker. Imports nothing of ours at the top: settings are read by imports too."""
+"""What runs in the process of a worker. What it needs is imported before the environment is known."""
 
 import asyncio
 import os
@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from limner.app import Address, Worker, prepare
+from limner.service.clock import SharedClock, utc_now
+from limner.settings import Settings
+from limner.telemetry import logging_to_stderr
+from tests.purchase.billed import models_of
 
 CLOCK = "clock"
 """The file in a worker's data folder that says by how many seconds the clock of its machine is wrong."""
@@ -36,13 +42,6 @@ def serve(environment: Mapping[str, str], port: int, provider_url: str, log: str
 
 
 async def _serve(port: int, provider_url: str, ready: Connection) -> None:
-    # Only now: a failpoint is read when it is imported.
-    from limner.app import Address, Worker, prepare
-    from limner.service.clock import SharedClock, utc_now
-    from limner.settings import Settings
-    from limner.telemetry import logging_to_stderr
-    from tests.purchase.billed import models_of
-
     class MovedClock(SharedClock):
         def __call__(self) -> datetime:
             return super().__call__() + seconds(settings.data_dir / TIME)
