@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -36,7 +36,7 @@ from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSe
 from limner.service.retention import Keeper
 from limner.service.stores import Stores
 from limner.service.sweeper import Sweeper
-from limner.service.tasks import Rules, TaskRunner
+from limner.service.tasks import Pace, Rules, TaskRunner
 from limner.settings import Settings
 from limner.storage.filesystem import FileBlobStore
 from limner.storage.observed import ObservedBlobStore
@@ -80,7 +80,12 @@ class Worker:
     """One process's share of the service: everything but the gateway."""
 
     def __init__(
-        self, settings: Settings, models: Sequence[ImageModel] | None = None, *, clock: SharedClock | None = None
+        self,
+        settings: Settings,
+        models: Sequence[ImageModel] | None = None,
+        *,
+        clock: SharedClock | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._settings = settings
         self._id = new_id()
@@ -92,6 +97,7 @@ class Worker:
         self._stores = build_stores(settings, clock=self._clock)
         self._webhooks = webhook_sender(settings)
         rules = task_rules(settings, self._webhooks.workspaces if self._webhooks else frozenset())
+        rules = replace(rules, pace=pace or rules.pace)
         self._tasks = TaskRunner(
             self._catalogue, self._stores, rules, worker_id=self._id, dead_workers=self._locks.dead
         )

@@ -14,6 +14,7 @@ from limner.domain.task import GenerationState
 from tests.purchase.conftest import KNOWN_JOB, WORKSPACE, Site, reason_of
 from tests.purchase.serving import Replica, running
 from tests.purchase.test_crash import MADE, UNKNOWN, outcome
+from tests.purchase.worker import BEAT_S
 
 CANCELLED = 4
 HOUR_S = 3600.0
@@ -193,7 +194,7 @@ class TestTime:
         async with running(replica):
             first = await site.generate(replica, "a fox", key="key")
             replica.set_time(23 * HOUR_S)
-            await asyncio.sleep(6)  # longer than from one beat to the next
+            await asyncio.sleep(1.2 * BEAT_S)  # a beat would sweep it
             assert await site.generate(replica, "a fox", key="key") == first
             replica.set_time(25 * HOUR_S)
             await site.until("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM idempotency_keys)")

@@ -16,11 +16,16 @@ from tests.purchase.conftest import KNOWN_JOB, Site, reason_of
 from tests.purchase.provider import Provider
 from tests.purchase.serving import running
 from tests.purchase.test_crash import MADE, UNKNOWN, outcome
+from tests.purchase.worker import PATIENCE
+from tests.real_parts.databases import migrated_postgres
 from tests.real_parts.gcs import fake_gcs, make_bucket
 from tests.real_parts.ports import held_port
 from tests.real_parts.postgres import running_postgres
 
-OUTAGE_S = 10.0
+SOON = {PATIENCE: "2"}
+"""Lets callers who wait for what is down be told so soon."""
+OUTAGE_S = 10.0 if "LIMNER_CRASH_KILLS" in os.environ else 3.0
+"""Longer than callers wait; in the long run longer than they do in earnest."""
 _BREAK_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'limner'"
 
 
@@ -80,7 +85,7 @@ class TestStorage:
         self, embedded: Site, tmp_path: Path, model: str
     ) -> None:
         folder, away = tmp_path / "pictures", tmp_path / "away"
-        embedded.settings["LIMNER_STORAGE"] = str(folder)
+        embedded.settings |= {"LIMNER_STORAGE": str(folder), **SOON}
         replica = embedded.add_replica()
         async with running(replica):
             await embedded.generate(replica, "before")
@@ -98,14 +103,14 @@ class TestStorage:
             await embedded.audited()
         assert embedded.provider.bought("a fox") == 1
 
-    async def test_a_bucket_that_is_down_for_ten_seconds_loses_nothing_not_even_by_a_crash(
+    async def test_a_bucket_that_is_down_longer_than_callers_wait_loses_nothing_not_even_by_a_crash(
         self, tmp_path: Path, provider: Provider, held: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         objects = tmp_path / "objects"
         with fake_gcs(objects, held) as emulator:
             make_bucket(emulator, "purchases")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
-        settings = {"LIMNER_STORAGE": "gs://purchases", "STORAGE_EMULATOR_HOST": emulator}
+        settings = {"LIMNER_STORAGE": "gs://purchases", "STORAGE_EMULATOR_HOST": emulator, **SOON}
         site = Site(tmp_path, provider, settings)
         replica = site.add_replica()
         async with running(replica):
@@ -184,10 +189,12 @@ async def _patiently(site: Site, replica: Any, prompt: str, **facts: Any) -> Any
 
 
 class TestDatabase:
-    async def test_one_that_is_down_for_ten_seconds_loses_nothing(self, tmp_path: Path, provider: Provider) -> None:
+    async def test_one_that_is_down_longer_than_callers_wait_loses_nothing(
+        self, tmp_path: Path, provider: Provider
+    ) -> None:
         prompt = "slow [[fault:slow=0.5]]"
         with running_postgres() as postgres:
-            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": migrated_postgres(postgres), **SOON})
             replica = site.add_replica()
             async with running(replica):
                 async with _loaded(site, replica):
@@ -209,7 +216,7 @@ class TestDatabase:
     ) -> None:
         prompts = {model: f"{model} [[fault:slow=0.5]]" for model in ("direct", "queue")}
         with running_postgres() as postgres:
-            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": migrated_postgres(postgres), **SOON})
             one, two = site.add_replica(), site.add_replica()
             async with running(one, two):
                 asking = [
@@ -233,7 +240,7 @@ class TestDatabase:
     async def test_connections_that_break_in_the_middle_lose_nothing(self, tmp_path: Path, provider: Provider) -> None:
         """Whatever a worker was about to keep, or to hear: even whether it was kept."""
         with running_postgres() as postgres:
-            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": migrated_postgres(postgres), **SOON})
             replica = site.add_replica()
             async with running(replica):
                 async with _loaded(site, replica):
@@ -247,7 +254,7 @@ class TestDatabase:
         """Else a death after the outage would make a doubt of a job that is known."""
         prompt = "a fox [[fault:late=2]]"
         with running_postgres() as postgres:
-            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": postgres.new_database()})
+            site = Site(tmp_path, provider, {"LIMNER_DATABASE_URL": migrated_postgres(postgres), **SOON})
             replica = site.add_replica()
             async with running(replica):
                 asking = asyncio.create_task(_patiently(site, replica, prompt, key="key", model_id="queue"))

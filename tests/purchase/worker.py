@@ -10,12 +10,17 @@ from pathlib import Path
 
 from limner.app import Address, Worker, prepare
 from limner.service.clock import SharedClock, utc_now
+from limner.service.tasks import Pace
 from limner.settings import Settings
 from limner.telemetry import logging_to_stderr
 from tests.purchase.billed import models_of
 
 CLOCK = "clock"
 """The file in a worker's data folder that says by how many seconds the clock of its machine is wrong."""
+BEAT_S = 1.0
+"""From one look after leases to the next: shorter than in earnest, so that tests need not wait for it."""
+PATIENCE = "TEST_PATIENCE_S"
+"""The variable that says for how many seconds callers wait for what does not end; as in earnest without it."""
 TIME = "time"
 """The file in a worker's data folder that says how many seconds went by without anybody waiting for them."""
 
@@ -53,7 +58,9 @@ async def _serve(port: int, provider_url: str, ready: Connection) -> None:
         prepare(settings)
         models = models_of(provider_url) if provider_url else None
         clock = MovedClock(lambda: utc_now() + seconds(settings.data_dir / CLOCK))
-        worker = Worker(settings, models, clock=clock)
+        patience_s = float(os.environ.get(PATIENCE, Pace().patience_s))
+        pace = Pace(heartbeat_s=BEAT_S, cancel_check_s=0.2, patience_s=patience_s)
+        worker = Worker(settings, models, clock=clock, pace=pace)
         await worker.start([Address(settings.host, port)])
         ready.send("ready")
         await stop.wait()

@@ -29,6 +29,7 @@ NAMES: Final = (
 )
 """All of them: first those of every generation, in the order that it reaches them, then those off the usual way."""
 
+
 def reach(name: str) -> None:
     """Kill the process, as by SIGKILL, when a test chose this point. Does nothing otherwise."""
     if os.environ.get(VARIABLE) == name:

@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 _PATIENCE_ATTEMPTS: Final = 5
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 5.0
-_PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 10.0
 """How long callers wait for a step that neither ends nor fails."""
 
 _OUTAGES: Final = (StorageUnavailableError, DatabaseUnavailableError, OverloadedError)
@@ -134,6 +134,7 @@ class Run:
         worker_id: str,
         inherited: Inheritance | None = None,
         notify: bool = False,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.generation = generation
         self.error: LimnerError | None = None
@@ -145,6 +146,7 @@ class Run:
         self._worker_id = worker_id
         self._inherited = inherited
         self._notify = notify
+        self._patience_s = patience_s
         self._pictures = Pictures(generation, plan, stores)
         self._submissions: list[KeptSubmission | SubmissionRecord] = list(inherited.submissions) if inherited else []
         self._numbers = itertools.count(inherited.submitted if inherited else 0)
@@ -454,7 +456,7 @@ class Run:
 
         They are told what went wrong at last, or ``slow`` when nothing went wrong yet.
         """
-        timer = asyncio.get_running_loop().call_later(_PATIENCE_S, lambda: self._stall(slow()))
+        timer = asyncio.get_running_loop().call_later(self._patience_s, lambda: self._stall(slow()))
         try:
             await self._repeatedly(step)
         finally:

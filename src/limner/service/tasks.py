@@ -30,7 +30,17 @@ from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
 from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
-from limner.service.run import ABANDONED, NOT_BOUGHT, OUTCOME, Inheritance, Run, ended, failure_of, left_to_others
+from limner.service.run import (
+    ABANDONED,
+    NOT_BOUGHT,
+    OUTCOME,
+    PATIENCE_S,
+    Inheritance,
+    Run,
+    ended,
+    failure_of,
+    left_to_others,
+)
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
 from limner.service.turns import FairTurns
@@ -40,12 +50,21 @@ log = logging.getLogger(__name__)
 LEASE: Final = timedelta(seconds=30)
 """How long a worker that fell silent still counts as alive."""
 
-HEARTBEAT_S: Final = 5.0
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-_CANCEL_CHECK_S: Final = 1.0
 _TAKE_OVER_BATCH: Final = 20
 _FIRST_LOOK_S: Final = 0.05
 _LONGEST_LOOK_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a worker looks after what all share, and for how long callers wait, in seconds."""
+
+    heartbeat_s: float = 5.0
+    """From one renewal of its leases to the next; that is when it takes over what dead workers left, too."""
+    cancel_check_s: float = 1.0
+    patience_s: float = PATIENCE_S
+    """How long callers wait for a step that neither ends nor fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +78,7 @@ class Rules:
     keys_kept: timedelta = timedelta(hours=24)
     notified_workspaces: frozenset[str] = frozenset()
     """Those that get a webhook when a generation ends."""
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +223,12 @@ class TaskRunner:
         while True:
             with _logged("leases are not kept"):
                 await self._beat()
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(self._rules.pace.heartbeat_s)
 
     async def heed_cancellations(self) -> None:
         """Cancel, again and again, what other workers were asked to cancel. Never returns."""
         while True:
-            await asyncio.sleep(_CANCEL_CHECK_S)
+            await asyncio.sleep(self._rules.pace.cancel_check_s)
             with _logged("cancellations are not heeded"):
                 await self._heed_cancellations()
 
@@ -311,6 +331,7 @@ class TaskRunner:
             worker_id=self._worker_id,
             inherited=inherited,
             notify=generation.workspace_id in self._rules.notified_workspaces,
+            patience_s=self._rules.pace.patience_s,
         )
         self._runs[generation.id] = run
         if watched:
