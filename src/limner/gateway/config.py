@@ -10,7 +10,7 @@ from typing import Final
 from limner.domain.limits import KIB, MIB
 from limner.gateway.clusters import MAX_CONNECTIONS, clusters
 from limner.gateway.descriptors import SERVICE, descriptor_set
-from limner.gateway.filter import MAX_JSON_BYTES, drain_filter, lua_filter
+from limner.gateway.filter import MAX_JSON_BYTES, admission_filter, drain_filter, lua_filter
 from limner.gateway.notation import EXTENSIONS, FILTERS, Json, duration, extension, socket_address
 from limner.gateway.options import GatewayOptions
 from limner.gateway.replies import local_replies
@@ -87,6 +87,7 @@ def http_filters(options: GatewayOptions) -> list[Json]:
     """Return the filters in the order in which a request meets them; an answer meets them in reverse."""
     return [
         *(cors_filters() if options.cors_origins else []),
+        extension("admission", admission_filter()),
         extension("drain", drain_filter()),
         extension("lua", lua_filter(options.max_body_bytes)),
         extension("grpc_web", {"@type": f"{FILTERS}.http.grpc_web.v3.GrpcWeb"}),

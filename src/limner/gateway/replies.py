@@ -21,6 +21,7 @@ def local_replies(max_body_bytes: int) -> Json:
     too_large = f"The body is too large: a picture may have {max_body_bytes // MIB} MiB, any other body 1 MiB."
     return {
         "mappers": [
+            admission(),
             invalid_fields(),
             to_grpc_clients(),
             unreachable(),
@@ -47,6 +48,23 @@ def to_grpc_clients() -> Json:
         "filter": all_of({"header_filter": {"header": content_type}}, {"header_filter": {"header": transcoded}}),
         "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
     }
+
+
+def admission() -> Json:
+    """Pass on with what words a worker refused to let a body come."""
+    return {
+        "filter": told("refusal"),
+        "body_format_override": {
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+            "content_type": "application/json",
+        },
+    }
+
+
+def told(key: str) -> Json:
+    """Return a filter of requests about which a Lua filter told something."""
+    matcher = {"filter": "limner", "path": [{"key": key}], "value": {"present_match": True}}
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
 
 
 def unreachable() -> Json:
@@ -82,11 +100,9 @@ def overloaded() -> Json:
 
 def invalid_fields() -> Json:
     """Answer the violations that ``rest.lua`` found."""
-    path = [{"key": "violations"}]
-    found = {"filter": "limner", "path": path, "value": {"present_match": True}}
     violations = [error_info("INVALID_FIELD"), bad_request("%DYNAMIC_METADATA(limner:violations)%")]
     return {
-        "filter": {"metadata_filter": {"matcher": found, "match_if_key_not_found": False}},
+        "filter": told("violations"),
         "body_format_override": json_body(INVALID_ARGUMENT, "%LOCAL_REPLY_BODY%", violations),
     }
 

@@ -139,13 +139,23 @@ local function pass_on(handle, path, body, found)
   if body then headers:replace("content-length", tostring(handle:body():setBytes(body))) end
 end
 
--- Over HTTP/2 not before the body's end, which `drain.lua` has dropped when it comes.
+-- Returns what other filters, or this one before, have told about the request.
+local function told(handle)
+  return handle:streamInfo():dynamicMetadata():get("limner") or {}
+end
+
+-- Over HTTP/2 not before the body's end: what was too large, `drain.lua` has dropped by then.
 local function refuse_large(handle)
   if handle:streamInfo():protocol() == "HTTP/2" then handle:body() end
   handle:respond({[":status"] = "413"}, "")
 end
 
 local function check(handle)
+  local refused = told(handle)
+  if refused.status then
+    handle:body()  -- its end, of which `drain.lua` leaves nothing
+    return handle:respond({[":status"] = refused.status}, refused.refusal or "")
+  end
   local headers = handle:headers()
   local size = sift(headers)
   local whole = headers:get(":path")
@@ -173,7 +183,7 @@ local function check(handle)
   local found = {count = 0, list = {}}
   local query_left = check_query(query, call.query, found)
   local body = call.body and handle:body()
-  if (handle:streamInfo():dynamicMetadata():get("limner") or {}).too_large then return refuse_large(handle) end
+  if told(handle).dropped then return refuse_large(handle) end
   local text = body and body:getBytes(0, body:length())
   local text_left = text and check_body(text, call.body, found)
   if found.count == 0 and text_left == text then return end
@@ -209,7 +219,7 @@ end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
-  local refused = (handle:streamInfo():dynamicMetadata():get("limner") or {}).status
+  local refused = told(handle).status
   local length = headers:get("x-content-length")
   local native = headers:get(":status") == "200" and (headers:get("content-type") or ""):find("^application/grpc")
   if native and not refused then return end

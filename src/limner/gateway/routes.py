@@ -6,7 +6,16 @@ from typing import Final
 
 from limner.gateway.clusters import WEB, WORKERS
 from limner.gateway.descriptors import picture_paths
-from limner.gateway.filter import DRAIN, MAX_DRAINED_BYTES, MAX_JSON_BYTES, NATIVE
+from limner.gateway.filter import (
+    ASKING,
+    LARGE_JSON,
+    LARGE_PICTURE,
+    MAX_DRAINED_BYTES,
+    MAX_JSON_BYTES,
+    NATIVE,
+    SMALL_BYTES,
+    TOO_LARGE,
+)
 from limner.gateway.notation import EXTENSIONS, FILTERS, Json, extension
 from limner.gateway.options import GatewayOptions
 from limner.gateway.web_routes import WEB_ROUTES, WebRoute
@@ -17,7 +26,7 @@ PREVIOUS_HOSTS: Final = extension(
     "retry.host.previous_hosts",
     {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
 )
-CALL_FILTERS: Final = ("lua", "grpc_web", "transcoder")
+CALL_FILTERS: Final = ("admission", "drain", "lua", "grpc_web", "transcoder")
 DISABLED: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
 
 
@@ -44,17 +53,28 @@ def virtual_host(options: GatewayOptions) -> Json:
 
 
 def rest(prefix: str, options: GatewayOptions) -> list[Json]:
-    """Return the routes of the paths that begin with a prefix. Of a body that is too large the end is waited for."""
-    json = {"name": ":path", "string_match": {"safe_regex": {"regex": picture_paths()}}, "invert_match": True}
+    """Return the routes of the paths that begin with a prefix. What comes is told by the length of its body."""
+    picture = {"name": ":path", "string_match": {"safe_regex": {"regex": picture_paths()}}}
+    json = picture | {"invert_match": True}
+    post = {"name": ":method", "string_match": {"exact": "POST"}}
     undeclared = {"name": "content-length", "present_match": False}
     huge = {"match": {"prefix": prefix, "headers": [longer(MAX_DRAINED_BYTES)]}, "direct_response": {"status": 413}}
-    drained = ([longer(options.max_body_bytes)], [longer(MAX_JSON_BYTES), json], [undeclared, json])
-    draining = {"drain": {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "name": DRAIN}}
+    too_large = ([longer(options.max_body_bytes)], [longer(MAX_JSON_BYTES), json])
+    large = {LARGE_JSON: [post, undeclared, json], LARGE_PICTURE: [post, undeclared, picture]}
     return [
         huge,
-        *(to_workers({"prefix": prefix, "headers": each}) | {"typed_per_filter_config": draining} for each in drained),
+        *(through(TOO_LARGE, {"prefix": prefix, "headers": headers}) for headers in too_large),
+        *(through(name, {"prefix": prefix, "headers": headers}, options) for name, headers in large.items()),
+        through(LARGE_PICTURE, {"prefix": prefix, "headers": [longer(SMALL_BYTES)]}, options),
         to_workers({"prefix": prefix}),
     ]
+
+
+def through(length: str, match: Json, asked: GatewayOptions | None = None) -> Json:
+    """Return a route to the workers by way of ``drain.lua``, and ``admission.lua`` where there is somebody to ask."""
+    names = {"drain": length} | ({"admission": ASKING} if asked and asked.web_upstreams else {})
+    filters = {each: {"@type": f"{FILTERS}.http.lua.v3.LuaPerRoute", "name": name} for each, name in names.items()}
+    return to_workers(match) | {"typed_per_filter_config": filters}
 
 
 def longer(max_bytes: int) -> Json:

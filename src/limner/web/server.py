@@ -16,6 +16,12 @@ PREFIXES: Final = ("/v1/", "/api/image-service/v1/")
 ACCEPTING: Final = "/-/accepting"
 """Tells the gateway, which does not lead to it, whether this worker takes requests."""
 
+ADMISSION: Final = "/-/admission"
+"""Stands before the path of a call. The call's own check comes as well, when it is made."""
+
+UPLOAD: Final = "/imageservice.v1.ImageService/UploadImage"
+"""Every call that has a large body asks of its caller what this one does."""
+
 _MAX_HEAD_BYTES: Final = 128 * KIB
 """Above what Envoy passes on, so that all that is too large is refused in JSON, in ``passage.py``."""
 
@@ -64,7 +70,7 @@ class WebServer:
         application = web.Application(client_max_size=MIB)
         application.on_response_prepare.append(passage.begin_response)
         accepting = Route(method="GET", path=ACCEPTING, policy=POLICY, answer=self._accepting, logged=False)
-        for door in (Door(routes=(accepting,)), *doors):
+        for door in (Door(routes=(accepting, *_admissions())), *doors):
             for route in door.routes:
                 handler = passage.to(route, door)
                 for path in _paths(route):
@@ -76,6 +82,16 @@ class WebServer:
 
     async def _accepting(self, request: web.Request) -> web.Response:
         return web.Response(status=503 if self._draining else 200)
+
+
+def _admissions() -> list[Route]:
+    """Return where the gateway asks, before it keeps the body of a call, whether its caller may make it."""
+
+    async def admitted(request: web.Request) -> web.Response:
+        return web.Response()
+
+    paths = [f"{ADMISSION}{prefix}workspaces/{{workspaceId}}/{{call:.*}}" for prefix in PREFIXES]
+    return [Route(method="POST", path=path, policy=UPLOAD, answer=admitted, logged=False) for path in paths]
 
 
 def _paths(route: Route) -> list[str]:
