@@ -281,7 +281,7 @@ async def test_an_input_that_cannot_be_uploaded_buys_nothing(
     assert len(data) > 4 * limits.MIB
     with pytest.raises(ProviderUnavailableError) as caught:
         await model(account).run(edit(data=data), job)
-    assert caught.value.metadata["outcome"] == "not_bought"
+    assert caught.value.outcome == "not_bought"
     assert not fal.ledger.accepted and not job.submissions
 
 
@@ -375,7 +375,7 @@ async def test_the_gravest_reason_is_told(
     fal.faults.plan(*faults)
     with pytest.raises(error) as caught:
         await model(account, "flux-2").run(generate(num_images=3), job)
-    assert caught.value.metadata.get("outcome") == outcome and not job.missing
+    assert caught.value.outcome == outcome and not job.missing
 
 
 # Faults. Each row: how fal goes wrong, what the caller is told, the outcome in the metadata, how often fal took
@@ -449,7 +449,7 @@ async def test_a_fault_is_told_and_never_bought_again(
 ) -> None:
     with pytest.raises(error) as caught:
         await model(account, "flux-dev").run(generate(f"{PROMPT} [[fault:{fault}]]"), job)
-    assert type(caught.value) is error and caught.value.metadata.get("outcome") == outcome
+    assert type(caught.value) is error and caught.value.outcome == outcome
     assert (fal.ledger.accepted, len(fal.ledger.purchases)) == (accepted, billed)
     assert not job.pictures and not job.missing and len(job.submissions) == 1
     kept = job.submissions[0]
@@ -547,7 +547,7 @@ async def test_a_job_that_never_ends_is_withdrawn(
         fal.hold = True
     with pytest.raises(ProviderUnavailableError, match="took too long") as caught:
         await model(account).run(generate(f"{PROMPT} [[fault:{fault}]]"), job)
-    assert caught.value.metadata["outcome"] == outcome
+    assert caught.value.outcome == outcome
     assert len(fal.ledger.purchases) == (0 if outcome == "not_bought" else 1)
     assert len(fal.recorder.to("api", "PUT")) == 1
 
@@ -568,7 +568,7 @@ async def test_a_provider_that_is_not_there_was_not_paid(client: HttpClient, job
     retries = RetryPolicy(attempts=2, first_delay_s=0.01)
     with pytest.raises(ProviderUnavailableError) as caught:
         await model(account, retries=retries).run(generate(), job)
-    assert caught.value.metadata["outcome"] == "not_bought"
+    assert caught.value.outcome == "not_bought"
     assert [each.voided for each in job.submissions] == [True, True]
 
 
@@ -589,7 +589,7 @@ async def test_the_breaker_stops_asking(account: FalAccount, fal: FakeFal, codec
     assert breakers.snapshots()[0].state is BreakerState.OPEN
     with pytest.raises(ProviderUnavailableError) as caught:
         await each.run(generate(), VerifyingJob(codec=codec))
-    assert caught.value.metadata["outcome"] == "not_bought" and fal.ledger.accepted == FAILURES
+    assert caught.value.outcome == "not_bought" and fal.ledger.accepted == FAILURES
 
 
 async def test_nothing_of_prompt_or_key_is_logged(
@@ -651,7 +651,7 @@ async def test_after_a_restart_a_job_that_was_withdrawn_in_time_raises_no_doubt_
     impatient = account_of(fal, client, job_s=0.1)
     with pytest.raises(ProviderUnavailableError) as caught:
         await model(impatient, "flux-2").resume(generate(num_images=2), job.known(), VerifyingJob(codec=codec))
-    assert caught.value.metadata["outcome"] == "not_bought"
+    assert caught.value.outcome == "not_bought"
 
 
 @pytest.mark.parametrize(("queue_s", "may_bill"), [(30.0, False), (0.0, True)])

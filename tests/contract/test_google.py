@@ -316,7 +316,7 @@ def test_the_table_holds_every_fault_of_the_fake() -> None:
 async def test_a_fault_is_told_for_what_it_is_and_never_bought_twice(rig: Rig, row: Row) -> None:
     job, error = await rig.run(generate_order(f"a cat [[fault:{row.fault}]]"))
     assert type(error) is row.error
-    assert error.metadata.get("outcome", "") == row.outcome
+    assert (error.outcome or "") == row.outcome
     assert "google" not in error.message.lower() and "cat" not in error.message
     requests = len(rig.google.recorder.to("api"))
     assert (requests, rig.google.ledger.accepted) == (row.requests, row.accepted)
@@ -339,7 +339,7 @@ async def test_what_surely_was_not_bought_is_asked_for_again(rig: Rig, fault: st
 async def test_a_provider_that_is_not_there_sold_nothing(rig: Rig) -> None:
     await rig.google.stop()
     job, error = await rig.run(generate_order())
-    assert isinstance(error, ProviderUnavailableError) and error.metadata == {"outcome": "not_bought"}
+    assert isinstance(error, ProviderUnavailableError) and error.outcome == "not_bought"
     # Without a token, no request for a picture was even tried.
     assert job.voided == len(job.submissions) == (2 if rig.platform == "developer" else 0)
 
@@ -357,7 +357,7 @@ async def test_an_answer_that_does_not_end_is_an_unknown_outcome(
     developer: Rig, fault: str, timeouts: Timeouts
 ) -> None:
     job, error = await developer.run(generate_order(f"a cat [[fault:{fault}]]"), developer.model(timeouts=timeouts))
-    assert isinstance(error, ProviderUnavailableError) and error.metadata == {"outcome": "unknown"}
+    assert isinstance(error, ProviderUnavailableError) and error.outcome == "unknown"
     assert len(developer.google.recorder.to("api")) == developer.google.ledger.accepted == 1 and job.voided == 0
 
 
@@ -406,7 +406,7 @@ async def test_when_no_picture_is_made_the_gravest_error_is_told(
     developer.google.faults.plan(*faults)
     job, raised = await developer.run(generate_order(count=2))
     assert isinstance(raised, error) and not job.missing
-    assert outcome is None or raised.metadata.get("outcome", "") == outcome
+    assert outcome is None or (raised.outcome or "") == outcome
 
 
 async def test_cancelling_closes_the_requests(rig: Rig) -> None:
@@ -424,7 +424,7 @@ async def test_a_provider_that_is_down_is_not_asked_for_a_while(developer: Rig) 
     for _ in range(FAILURES):
         await developer.run(generate_order("[[fault:500]]"), model)
     job, error = await developer.run(generate_order(), model)
-    assert isinstance(error, ProviderUnavailableError) and error.metadata == {"outcome": "not_bought"}
+    assert isinstance(error, ProviderUnavailableError) and error.outcome == "not_bought"
     assert not job.submissions and developer.google.ledger.accepted == FAILURES
 
 
@@ -510,7 +510,7 @@ async def test_without_credentials_nothing_is_asked(vertex: Rig, account_gone: N
     model = vertex.model()
     assert model.unready_reason() == ""
     job, error = await vertex.run(generate_order(), model)
-    assert isinstance(error, ProviderMisconfiguredError) and error.metadata == {"outcome": "not_bought"}
+    assert isinstance(error, ProviderMisconfiguredError) and error.outcome == "not_bought"
     assert model.unready_reason() and not job.submissions and not vertex.google.recorder.to("api")
 
 

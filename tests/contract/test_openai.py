@@ -370,7 +370,7 @@ async def test_shape_that_a_caller_asks_for_is_not_silently_changed(provider: Pr
     provider.fake.refuse_field(picky.field, picky.status, picky.document)
     with pytest.raises(ProviderMisconfiguredError) as raised:
         await provider.run(generate_order(PROMPT, ratio="16:9"), job)
-    assert raised.value.metadata["outcome"] == "not_bought"
+    assert raised.value.outcome == "not_bought"
     assert job.voided == len(job.submissions) == 1
 
 
@@ -485,7 +485,7 @@ async def check(provider: Provider, fault: str) -> LimnerError:
     told, job = FAULTS[fault], RecordingJob()
     with pytest.raises(told.error) as raised:
         await provider.run(generate_order(f"{PROMPT} [[fault:{fault}]]"), job, **SHORT if fault == "hang" else {})
-    assert raised.value.metadata.get("outcome", "") == told.outcome
+    assert (raised.value.outcome or "") == told.outcome
     assert provider.fake.ledger.accepted == told.accepted
     assert len(provider.fake.requests) == len(job.submissions) == told.requests
     surely_not = told.outcome == "not_bought" or told.error is OverloadedError
@@ -535,7 +535,7 @@ async def test_server_that_is_not_there_bought_nothing_and_is_asked_again(provid
     job = RecordingJob()
     with pytest.raises(ProviderUnavailableError) as raised:
         await provider.run(generate_order(PROMPT), job, base_url="http://127.0.0.1:9/v1")
-    assert raised.value.metadata["outcome"] == "not_bought"
+    assert raised.value.outcome == "not_bought"
     assert (len(job.submissions), job.voided) == (3, 3)
 
 
@@ -561,7 +561,7 @@ async def test_open_breaker_lets_nothing_out(provider: Provider) -> None:
             await provider.run(generate_order(f"{PROMPT} [[fault:crash]]"), breaker=breaker)
     with pytest.raises(ProviderUnavailableError) as raised:
         await provider.run(generate_order(PROMPT), job, breaker=breaker)
-    assert raised.value.metadata["outcome"] == "not_bought"
+    assert raised.value.outcome == "not_bought"
     assert job.submissions == [] and provider.fake.ledger.accepted == 2
 
 
@@ -639,7 +639,7 @@ async def test_when_no_picture_is_made_the_gravest_error_is_told(
     provider.fake.faults.plan(*faults)
     with pytest.raises(error) as raised:
         await provider.run(generate_order(PROMPT, count=len(faults)), images_per_call=1)
-    assert raised.value.metadata["outcome"] == outcome
+    assert raised.value.outcome == outcome
 
 
 # Addresses instead of base64.
@@ -727,7 +727,7 @@ async def test_stream_that_ends_badly_is_not_asked_for_again(
     job = WatchingJob()
     with pytest.raises(error) as raised:
         await provider.run(generate_order(f"{PROMPT} [[fault:{fault}]]"), job)
-    assert raised.value.metadata.get("outcome") == outcome
+    assert raised.value.outcome == outcome
     assert (provider.fake.ledger.accepted, len(job.submissions), job.voided) == (1, 1, 0)
 
 

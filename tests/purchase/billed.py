@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from limner.domain.errors import ContentRejectedError, ProviderUnavailableError
+from limner.domain.errors import ContentRejectedError, Outcome, ProviderUnavailableError
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import ASPECT_RATIOS, Operation
 from limner.service import failpoints
@@ -21,7 +21,6 @@ PURCHASE_MADE = "purchase-made"
 
 _POLL_S = 0.02
 _PER_JOB = 2
-_UNKNOWN = {"outcome": "unknown"}
 
 
 def capabilities(model_id: str, **facts: Any) -> ModelCapabilities:
@@ -66,7 +65,7 @@ class DirectModel:
                     raise error
                 (encoded,) = await response.json()
         except aiohttp.ClientError as error:
-            raise ProviderUnavailableError(metadata=_UNKNOWN) from error
+            raise ProviderUnavailableError(outcome=Outcome.UNKNOWN) from error
         failpoints.reach(PURCHASE_MADE)
         await job.made(MadePicture(index=index, data=base64.b64decode(encoded)))
 
@@ -111,7 +110,7 @@ class QueueModel:
                     raise error
                 job_id = (await response.json())["id"]
         except aiohttp.ClientError as error:
-            raise ProviderUnavailableError(metadata=_UNKNOWN) from error
+            raise ProviderUnavailableError(outcome=Outcome.UNKNOWN) from error
         failpoints.reach(PURCHASE_MADE)
         await submission.accepted(job_id)
         await self._wait(session, job_id, indexes, job)
@@ -165,4 +164,4 @@ async def _all(parts: Sequence[Any]) -> None:
 def _refusal(status: int) -> Exception | None:
     if status == 400:
         return ContentRejectedError()
-    return ProviderUnavailableError(metadata={"outcome": "not_bought"}) if status >= 500 else None
+    return ProviderUnavailableError(outcome=Outcome.NOT_BOUGHT) if status >= 500 else None

@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 from limner.domain.errors import (
     ContentRejectedError,
     LimnerError,
+    Outcome,
     ProviderUnavailableError,
     StorageUnavailableError,
 )
@@ -563,10 +564,10 @@ class Seller:
             )
             if outcome == "refused":
                 await submission.void()
-                raise ProviderUnavailableError(metadata={"outcome": "not_bought"})
+                raise ProviderUnavailableError(outcome=Outcome.NOT_BOUGHT)
             self._sell(index)
             if outcome == "dropped":
-                raise ProviderUnavailableError(metadata={"outcome": "unknown"})
+                raise ProviderUnavailableError(outcome=Outcome.UNKNOWN)
             await self._accepted(submission, index)
             await job.made(MadePicture(index=index, data=f"picture {index}".encode()))
 

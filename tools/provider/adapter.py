@@ -10,13 +10,13 @@ from http import HTTPStatus
 from typing import Final
 
 from limner.domain import limits
-from limner.domain.errors import LimnerError, ProviderMisconfiguredError
+from limner.domain.errors import LimnerError, Outcome, ProviderMisconfiguredError
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import GenerateTask, Operation
 from limner.models.complaint import Complaint
 from limner.models.http.api import ProviderApi
 from limner.models.http.breaker import CircuitBreaker
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, definite, surely_unbought, told
+from limner.models.http.outcome import definite, surely_unbought, told
 from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.judgement import late_refusal, refusal
 from limner.models.tally import Tally
@@ -134,7 +134,7 @@ def _accepted(response: Response, prompt: str) -> Response:
     if refused := refusal(response.status, Complaint.of(response, prompt)):
         raise refused
     if definite(response).status >= HTTPStatus.MULTIPLE_CHOICES:
-        raise ProviderMisconfiguredError(metadata={OUTCOME: NOT_BOUGHT})
+        raise ProviderMisconfiguredError(outcome=Outcome.NOT_BOUGHT)
     return response
 
 

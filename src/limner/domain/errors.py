@@ -24,7 +24,8 @@ Messages are written for callers: nothing internal, no prompt, no key.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from enum import StrEnum
+from typing import ClassVar, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,17 @@ class FieldViolation:
     description: str
 
 
+class Outcome(StrEnum):
+    """What became of a purchase that ended in an error."""
+
+    NOT_BOUGHT = "not_bought"
+    """Surely nothing was bought: it may be asked for again, or elsewhere."""
+    BOUGHT = "bought"
+    """It was paid for, and there is no picture to show."""
+    UNKNOWN = "unknown"
+    """Nobody knows: it is never bought again."""
+
+
 class LimnerError(Exception):
     """A fact that a caller is told. ``reason`` is a value of ``ErrorReason`` in the contract."""
 
@@ -42,10 +54,17 @@ class LimnerError(Exception):
     default_message: ClassVar[str] = ""
 
     def __init__(
-        self, message: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float | None = None
+        self,
+        message: str = "",
+        *,
+        metadata: Mapping[str, str] | None = None,
+        outcome: Outcome | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message or self.default_message)
         self.metadata: Mapping[str, str] = metadata or {}
+        self.outcome = outcome
+        """What became of the purchase, where there was one and somebody can say."""
         self.retry_after_s = retry_after_s
         """When to try again, in seconds, when that is known."""
 
@@ -70,10 +89,10 @@ class InvalidFieldError(LimnerError):
 
     reason = "INVALID_FIELD"
 
-    def __init__(self, violations: Iterable[FieldViolation], *, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(self, violations: Iterable[FieldViolation], *, outcome: Outcome | None = None) -> None:
         self.violations = tuple(violations)
         text = "; ".join(f"{each.field}: {each.description}" for each in self.violations)
-        super().__init__(text, metadata=metadata)
+        super().__init__(text, outcome=outcome)
 
 
 class ContentRejectedError(LimnerError):
@@ -154,7 +173,7 @@ class OverloadedError(LimnerError):
 class ProviderUnavailableError(LimnerError):
     """The model is down, too slow, or answers nonsense.
 
-    ``metadata`` may tell the ``outcome``: ``not_bought``, ``bought`` or ``unknown``.
+    Its ``outcome`` says what became of the purchase.
     """
 
     reason = "PROVIDER_UNAVAILABLE"
@@ -198,6 +217,21 @@ class InternalError(LimnerError):
     default_message = "Something went wrong inside the service."
 
 
+_OUTCOME_KEY: Final = "outcome"
+
+
+def printed(metadata: Mapping[str, str], outcome: Outcome | None) -> dict[str, str]:
+    """Return the metadata as callers read them and as they are kept: with the outcome."""
+    return {**metadata, _OUTCOME_KEY: outcome.value} if outcome else dict(metadata)
+
+
+def parsed(metadata: Mapping[str, str]) -> tuple[dict[str, str], Outcome | None]:
+    """Return what ``printed`` was given."""
+    rest = dict(metadata)
+    outcome = rest.pop(_OUTCOME_KEY, None)
+    return rest, Outcome(outcome) if outcome else None
+
+
 def leaves(root: type[LimnerError] = LimnerError) -> Iterable[type[LimnerError]]:
     """Yield every error that can be raised."""
     for child in root.__subclasses__():
@@ -217,7 +251,7 @@ def _violations(message: str) -> Iterable[FieldViolation]:
     return found
 
 
-def from_reason(reason: str, message: str, metadata: Mapping[str, str]) -> LimnerError:
+def from_reason(reason: str, message: str, metadata: Mapping[str, str], outcome: Outcome | None = None) -> LimnerError:
     """Return the error that was kept as its reason; it says the same, but for retry hints."""
     if reason == InvalidFieldError.reason:
         error: LimnerError = InvalidFieldError(_violations(message))
@@ -226,4 +260,5 @@ def from_reason(reason: str, message: str, metadata: Mapping[str, str]) -> Limne
         kinds = {kind.reason: kind for kind in leaves()}
         error = kinds.get(reason, InternalError)(message)
     error.metadata = metadata
+    error.outcome = outcome
     return error

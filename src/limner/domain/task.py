@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from limner.domain.errors import Outcome
 from limner.domain.image import Image, OutputFormat
 
 
@@ -158,6 +159,8 @@ class Failure:
     reason: str
     message: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    """What became of the purchase, where somebody can say."""
     repeatable: bool = False
     """Surely nothing was bought and a new try may end better: the same idempotency key begins anew."""
 

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from limner.domain.errors import LimnerError, ProviderMisconfiguredError
+from limner.domain.errors import LimnerError, Outcome, ProviderMisconfiguredError
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import MissingPicture
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, bought_nothing
+from limner.models.http.outcome import bought_nothing
 from limner.service.ports import ImageModel, Job, KnownSubmission, MadePicture, Order, ResumableModel, Submission
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class FallbackModel:
         try:
             if reason := self._model.unready_reason():
                 raise ProviderMisconfiguredError(
-                    f"{self.capabilities.id} is not ready: {reason}", metadata={OUTCOME: NOT_BOUGHT}
+                    f"{self.capabilities.id} is not ready: {reason}", outcome=Outcome.NOT_BOUGHT
                 )
             await self._model.run(order, watched)
             return

@@ -16,11 +16,11 @@ from limner.domain.errors import (
     FieldViolation,
     InvalidFieldError,
     LimnerError,
+    Outcome,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
 from limner.models.complaint import Code, Complaint
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN
 
 log = logging.getLogger(__name__)
 
@@ -187,28 +187,26 @@ def meaning(status: int, complaint: Complaint) -> Meaning:
 def refusal(status: int, complaint: Complaint, *, surely: bool = True) -> LimnerError | None:
     """Return the error for a definite no, or ``None`` for success, a rate limit or an outcome that nobody knows.
 
-    Its metadata say ``outcome: not_bought`` only when the complaint names what was wrong with the request or the
+    Its outcome is ``NOT_BOUGHT`` only when the complaint names what was wrong with the request or the
     account, and never when it is not ``surely`` so, as at the end of a job. A refusal counts whatever status is
     around it, since relays make a 502 of it.
     """
     about = meaning(status, complaint) if status >= 300 or status == 200 else Meaning.SILENT
     if about is Meaning.CONTENT:
-        return ContentRejectedError(metadata=_unbought(surely and _refused_input(complaint)))
+        return ContentRejectedError(outcome=_unbought(surely and _refused_input(complaint)))
     if not 300 <= status < 500 or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, 499):
         return None
     unbought = _unbought(surely)
     if about is Meaning.OPERATOR:
-        return ProviderMisconfiguredError(metadata=unbought)
+        return ProviderMisconfiguredError(outcome=unbought)
     if about is Meaning.PICTURE:
-        return unreadable_picture(metadata=unbought)
+        return unreadable_picture(outcome=unbought)
     if about is Meaning.PROMPT or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return ContentRejectedError("The provider does not take this prompt or picture.", metadata=unbought)
+        return ContentRejectedError("The provider does not take this prompt or picture.", outcome=unbought)
     if status not in UNEXPLAINED or about is Meaning.FIELD:
-        return ProviderMisconfiguredError(
-            "The provider does not accept the requests for this model.", metadata=unbought
-        )
+        return ProviderMisconfiguredError("The provider does not accept the requests for this model.", outcome=unbought)
     if about is Meaning.OUTAGE:
-        return ProviderUnavailableError(metadata={OUTCOME: UNKNOWN})
+        return ProviderUnavailableError(outcome=Outcome.UNKNOWN)
     return ContentRejectedError("The provider refuses this request, and does not say why.")
 
 
@@ -218,14 +216,14 @@ def late_refusal(complaint: Complaint) -> LimnerError | None:
 
 
 def unreadable_picture(
-    text: str = "the provider can't read one of these pictures", *, metadata: dict[str, str] | None = None
+    text: str = "the provider can't read one of these pictures", *, outcome: Outcome | None = None
 ) -> InvalidFieldError:
     """Return what the caller is told of an input that the provider does not take for a picture."""
-    return InvalidFieldError([FieldViolation("imageIds", text)], metadata=metadata)
+    return InvalidFieldError([FieldViolation("imageIds", text)], outcome=outcome)
 
 
-def _unbought(surely: bool) -> dict[str, str]:
-    return {OUTCOME: NOT_BOUGHT} if surely else {}
+def _unbought(surely: bool) -> Outcome | None:
+    return Outcome.NOT_BOUGHT if surely else None
 
 
 def _refused_input(complaint: Complaint) -> bool:

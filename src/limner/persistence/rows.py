@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from limner.domain.errors import parsed, printed
 from limner.domain.image import Image, OutputFormat
 from limner.domain.task import (
     EditTask,
@@ -111,7 +112,7 @@ def generation_from(
         inputs=tuple(inputs),
         missing=tuple(MissingPicture(**missing) for missing in row.missing),
         description=row.description,
-        failure=Failure(**row.failure) if row.failure else None,
+        failure=_failure_from(row.failure),
         may_bill=row.may_bill,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -121,7 +122,16 @@ def generation_from(
 def _failure_document(failure: Failure | None) -> dict[str, Any] | None:
     if failure is None:
         return None
-    return {**asdict(failure), "metadata": dict(failure.metadata)}
+    document = asdict(failure)
+    outcome = document.pop("outcome")  # beside the others, where earlier releases look for it
+    return {**document, "metadata": printed(failure.metadata, outcome)}
+
+
+def _failure_from(document: dict[str, Any] | None) -> Failure | None:
+    if not document:
+        return None
+    metadata, outcome = parsed(document["metadata"])
+    return Failure(**{**document, "metadata": metadata, "outcome": outcome})
 
 
 def plan_row(plan: Plan, granted_images: int) -> dict[str, Any]:

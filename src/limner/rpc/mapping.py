@@ -14,7 +14,7 @@ from imageservice.v1 import image_pb2, image_service_pb2
 from limner.domain import image, task, usage
 from limner.domain.errors import FieldViolation, InvalidFieldError, QuotaExceededError
 from limner.domain.model import ModelCapabilities
-from limner.rpc.status import status_of_reason
+from limner.rpc.status import status_of_failure
 from limner.service import events
 from limner.service.drafts import TaskDraft
 
@@ -155,7 +155,7 @@ def generation_message(source: task.Generation) -> image_pb2.Generation:
         input_images=(_input_message(source.id, each) for each in source.inputs),
         description=source.description,
         detail=task_detail(source),
-        error=failure and status_of_reason(failure.reason, failure.message, failure.metadata),
+        error=failure and status_of_failure(failure),
         may_bill=source.may_bill,
         created_at=_timestamp(source.created_at),
         updated_at=_timestamp(source.updated_at),

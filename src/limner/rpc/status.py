@@ -9,6 +9,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from limner.domain import errors
+from limner.domain.task import Failure
 
 DOMAIN: Final = "imageservice"
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -41,7 +42,7 @@ _MAX_MESSAGE_CHARS: Final = 1_000
 
 def status_of(error: errors.LimnerError) -> Status:
     """Return the error with all its details."""
-    status = _status(CODES[type(error)], error.reason, error.message, error.metadata)
+    status = _status(CODES[type(error)], error.reason, error.message, errors.printed(error.metadata, error.outcome))
     if isinstance(error, errors.InvalidFieldError):
         fields = (BadRequest.FieldViolation(field=v.field, description=v.description) for v in error.violations)
         status.details.append(_packed(BadRequest(field_violations=fields)))
@@ -52,9 +53,10 @@ def status_of(error: errors.LimnerError) -> Status:
     return status
 
 
-def status_of_reason(reason: str, message: str, metadata: Mapping[str, str]) -> Status:
-    """Return an error that was kept as its reason, or that concerns one picture of several."""
-    return _status(_CODES_BY_REASON.get(reason, grpc.StatusCode.INTERNAL), reason, message, metadata)
+def status_of_failure(failure: Failure) -> Status:
+    """Return an error that was kept as the failure of a generation."""
+    code = _CODES_BY_REASON.get(failure.reason, grpc.StatusCode.INTERNAL)
+    return _status(code, failure.reason, failure.message, errors.printed(failure.metadata, failure.outcome))
 
 
 def _status(code: grpc.StatusCode, reason: str, message: str, metadata: Mapping[str, str]) -> Status:

@@ -18,6 +18,7 @@ from limner.domain.errors import (
     InterruptedTaskError,
     InvalidFieldError,
     LimnerError,
+    Outcome,
     OverloadedError,
     ProviderUnavailableError,
     QuotaExceededError,
@@ -56,11 +57,6 @@ _OUTAGES: Final = (StorageUnavailableError, DatabaseUnavailableError, Overloaded
 """What passes: a paid picture waits for it."""
 
 ABANDONED: Final = "abandoned"
-OUTCOME: Final = "outcome"
-BOUGHT: Final = "bought"
-NOT_BOUGHT: Final = "not_bought"
-UNKNOWN: Final = "unknown"
-"""``metadata[OUTCOME] == UNKNOWN`` tells of a purchase that may or may not have been made."""
 
 
 @dataclass(slots=True)
@@ -356,7 +352,7 @@ class Run:
         if self._unknown_indexes(inherited.submissions):
             raise ProviderUnavailableError(
                 "The service was interrupted while it bought this; nobody knows whether it was made.",
-                metadata={OUTCOME: UNKNOWN},
+                outcome=Outcome.UNKNOWN,
             ) from error
         if error is not None:
             raise error
@@ -531,6 +527,7 @@ def ended(generation: Generation, error: LimnerError | None, at: datetime, *, un
         reason=error.reason,
         message=error.message,
         metadata=dict(error.metadata),
+        outcome=error.outcome,
         repeatable=unbought and state is not GenerationState.UNKNOWN and _may_end_better(error),
     )
     return replace(generation, state=state, failure=failure, updated_at=at)
@@ -541,20 +538,26 @@ def left_to_others() -> InterruptedTaskError:
     return InterruptedTaskError(
         "The service stops while this may have been bought already; another worker goes on with it. "
         "Ask GetGeneration for it, or repeat the call with the same idempotency key: without it a call buys anew.",
-        metadata={OUTCOME: UNKNOWN},
+        outcome=Outcome.UNKNOWN,
     )
 
 
 def failure_of(generation: Generation) -> LimnerError | None:
     """Return what callers of an ended generation are told in place of images; ``None`` when it has images."""
     failure = generation.failure
-    return from_reason(failure.reason, failure.message, failure.metadata) if failure else None
+    if failure is None:
+        return None
+    return from_reason(failure.reason, failure.message, failure.metadata, failure.outcome)
 
 
 def _state(error: LimnerError) -> GenerationState:
     if isinstance(error, GenerationCancelledError):
         return GenerationState.CANCELLED
-    return GenerationState.UNKNOWN if error.metadata.get(OUTCOME) == UNKNOWN else GenerationState.FAILED
+    match error.outcome:
+        case Outcome.UNKNOWN:
+            return GenerationState.UNKNOWN
+        case Outcome.BOUGHT | Outcome.NOT_BOUGHT | None:
+            return GenerationState.FAILED
 
 
 def _may_end_better(error: LimnerError) -> bool:
@@ -569,7 +572,7 @@ def _nothing_made(missing: tuple[MissingPicture, ...], *, paid: bool) -> LimnerE
     if missing and missing[0].reason == ContentRejectedError.reason:
         return ContentRejectedError(missing[0].message)
     message = missing[0].message if missing else "The model made no picture."
-    return ProviderUnavailableError(message, metadata={OUTCOME: BOUGHT} if paid else {})
+    return ProviderUnavailableError(message, outcome=Outcome.BOUGHT if paid else None)
 
 
 def _known(submissions: Iterable[KeptSubmission | SubmissionRecord]) -> list[KnownSubmission]:

@@ -16,6 +16,7 @@ from limner.domain.errors import (
     ImageNotFoundError,
     InterruptedTaskError,
     LimnerError,
+    Outcome,
     ProviderMisconfiguredError,
 )
 from limner.domain.identifiers import is_id, new_id
@@ -30,17 +31,7 @@ from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
 from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
-from limner.service.run import (
-    ABANDONED,
-    NOT_BOUGHT,
-    OUTCOME,
-    PATIENCE_S,
-    Inheritance,
-    Run,
-    ended,
-    failure_of,
-    left_to_others,
-)
+from limner.service.run import ABANDONED, PATIENCE_S, Inheritance, Run, ended, failure_of, left_to_others
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
 from limner.service.turns import FairTurns
@@ -204,7 +195,7 @@ class TaskRunner:
             await asyncio.wait(tasks, timeout=timeout_s)
         for run in tuple(self._runs.values()):
             if run.interruptible:
-                run.cancel(InterruptedTaskError(metadata={OUTCOME: NOT_BOUGHT}))
+                run.cancel(InterruptedTaskError(outcome=Outcome.NOT_BOUGHT))
             else:
                 run.abandon()
         if rest := [run.task for run in self._runs.values()]:
@@ -257,7 +248,7 @@ class TaskRunner:
 
     async def _begin(self, asked: Asked, task: Task, model: ImageModel) -> Run | str:
         if self._draining:
-            raise InterruptedTaskError("The service is shutting down. Try again.", metadata={OUTCOME: NOT_BOUGHT})
+            raise InterruptedTaskError("The service is shutting down. Try again.", outcome=Outcome.NOT_BOUGHT)
         self._stores.spool.require_room()
         self._seats.take(asked.workspace_id)
         run: Run | None = None
@@ -519,8 +510,8 @@ async def _events_of(run: Run, *, previews: bool) -> AsyncIterator[Event]:
 
 def _interrupted(generation: Generation, error: LimnerError) -> Generation:
     """Return a generation that goes on without its caller, with why."""
-    failure = Failure(reason=error.reason, message=error.message, metadata=dict(error.metadata))
-    may_bill = error.metadata.get(OUTCOME) != NOT_BOUGHT
+    failure = Failure(reason=error.reason, message=error.message, metadata=dict(error.metadata), outcome=error.outcome)
+    may_bill = error.outcome is not Outcome.NOT_BOUGHT
     return replace(generation, failure=failure, may_bill=may_bill)
 
 

@@ -1,6 +1,6 @@
 """Errors that are kept as their reason and told again."""
 
-from limner.domain.errors import FieldViolation, InvalidFieldError, from_reason
+from limner.domain.errors import FieldViolation, InvalidFieldError, Outcome, from_reason
 
 
 def test_kept_violations_are_told_again() -> None:
@@ -8,7 +8,7 @@ def test_kept_violations_are_told_again() -> None:
         FieldViolation("imageIds", "the provider can't read one of these pictures; try another"),
         FieldViolation("generate.aspectRatio", "must be one of 1:1, 3:2"),
     )
-    first = InvalidFieldError(violations, metadata={"outcome": "not_bought"})
-    again = from_reason(first.reason, first.message, first.metadata)
+    first = InvalidFieldError(violations, outcome=Outcome.NOT_BOUGHT)
+    again = from_reason(first.reason, first.message, first.metadata, first.outcome)
     assert isinstance(again, InvalidFieldError) and again.violations == violations
-    assert (again.message, again.metadata) == (first.message, first.metadata)
+    assert (again.message, again.outcome) == (first.message, Outcome.NOT_BOUGHT)

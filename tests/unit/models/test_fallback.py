@@ -8,6 +8,7 @@ import pytest
 from limner.domain.errors import (
     ContentRejectedError,
     LimnerError,
+    Outcome,
     OverloadedError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
@@ -18,7 +19,6 @@ from limner.domain.task import GenerateTask, MissingPicture, Operation
 from limner.models.fallback import FallbackModel, ResumableFallbackModel, with_fallback
 from limner.service.ports import Job, KnownSubmission, MadePicture, Order
 
-NOT_BOUGHT = {"outcome": "not_bought"}
 ORDER = Order(task=GenerateTask(model_id="first", prompt="a heron"), seed=7)
 Work = Callable[[Order, Job], Awaitable[None]]
 
@@ -118,14 +118,14 @@ async def buy(order: Order, job: Job) -> None:
 
 SURELY_NOTHING = [
     OverloadedError(),
-    ProviderUnavailableError(metadata=NOT_BOUGHT),
-    ProviderMisconfiguredError(metadata=NOT_BOUGHT),
+    ProviderUnavailableError(outcome=Outcome.NOT_BOUGHT),
+    ProviderMisconfiguredError(outcome=Outcome.NOT_BOUGHT),
 ]
 ELSE = [
     ContentRejectedError(),
-    ContentRejectedError(metadata=NOT_BOUGHT),
+    ContentRejectedError(outcome=Outcome.NOT_BOUGHT),
     ProviderUnavailableError(),
-    ProviderUnavailableError(metadata={"outcome": "unknown"}),
+    ProviderUnavailableError(outcome=Outcome.UNKNOWN),
     ProviderMisconfiguredError(),
     StorageUnavailableError(),
 ]

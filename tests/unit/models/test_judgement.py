@@ -116,7 +116,7 @@ def test_refused_input_is_surely_unbought_only_when_the_vendor_says_which_side_w
         return error_of(400, openai(code="moderation_blocked", moderation_details={"moderation_stage": stage}))
 
     before, after = blocked("input"), blocked("output")
-    assert before and before.metadata == {"outcome": "not_bought"}
+    assert before and before.outcome == "not_bought"
     assert after and after.metadata == {}
 
 
@@ -203,7 +203,7 @@ def test_what_names_its_cause_surely_bought_nothing(about: Meaning, error: type[
     for kind, status, document in OTHERS.values():
         if kind is about and status < 500:
             found = error_of(status, document)
-            assert type(found) is error and found.metadata == {"outcome": outcome}
+            assert type(found) is error and found.outcome == outcome
 
 
 def test_unreadable_picture_blames_the_callers_pictures() -> None:
@@ -213,7 +213,7 @@ def test_unreadable_picture_blames_the_callers_pictures() -> None:
 
 def test_outage_in_a_400_is_an_unknown_outcome_that_never_falls_back() -> None:
     error = error_of(400, openai("The upstream request timed out."))
-    assert isinstance(error, ProviderUnavailableError) and error.metadata == {"outcome": "unknown"}
+    assert isinstance(error, ProviderUnavailableError) and error.outcome == "unknown"
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408, 499])

@@ -6,6 +6,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from imageservice.v1.error_reason_pb2 import ErrorReason
 
 from limner.domain import errors
+from limner.domain.task import Failure
 from limner.rpc import status
 
 LEAVES = [error for error in errors.leaves() if not error.__subclasses__()]
@@ -54,6 +55,21 @@ def test_a_message_never_bursts_the_trailers() -> None:
 
 
 def test_a_reason_that_nobody_knows_any_longer_is_internal() -> None:
-    told = status.status_of_reason("OF_A_NEWER_VERSION", "Something.", {})
+    told = status.status_of_failure(Failure(reason="OF_A_NEWER_VERSION", message="Something."))
 
     assert told.code == grpc.StatusCode.INTERNAL.value[0]
+
+
+def test_an_outcome_is_printed_among_the_metadata() -> None:
+    error = errors.ProviderUnavailableError(metadata={"generationId": "g"}, outcome=errors.Outcome.UNKNOWN)
+    kept = Failure(reason=error.reason, message=error.message, metadata=error.metadata, outcome=error.outcome)
+
+    for told in (status.status_of(error), status.status_of_failure(kept)):
+        info = ErrorInfo()
+        told.details[0].Unpack(info)
+        assert dict(info.metadata) == {"generationId": "g", "outcome": "unknown"}
+
+
+@pytest.mark.parametrize("outcome", [None, *errors.Outcome])
+def test_what_is_printed_of_an_outcome_can_be_parsed(outcome: errors.Outcome | None) -> None:
+    assert errors.parsed(errors.printed({"generationId": "g"}, outcome)) == ({"generationId": "g"}, outcome)

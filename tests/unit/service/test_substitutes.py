@@ -87,4 +87,4 @@ async def test_a_paid_picture_that_is_not_usable_is_said_to_be_bought(world: Wor
 
     with pytest.raises(ProviderUnavailableError) as failure:
         await world.runner(Scripted(junk, local=False)).run(asked())
-    assert (str(failure.value), failure.value.metadata["outcome"]) == ("The model's picture is not usable.", "bought")
+    assert (str(failure.value), failure.value.outcome) == ("The model's picture is not usable.", "bought")

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from limner.domain.errors import (
     DatabaseUnavailableError,
     InterruptedTaskError,
+    Outcome,
     OverloadedError,
     ProviderUnavailableError,
 )
@@ -126,7 +127,7 @@ class TestInheritance:
         ended = await inherited(world, generation_id)
         assert (ended.state, world.model.orders) == (UNKNOWN, [])
         assert ended.failure is not None
-        assert ended.failure.metadata["outcome"] == "unknown"
+        assert ended.failure.outcome == "unknown"
 
     async def test_an_id_means_nothing_to_a_model_that_can_not_resume(self, world: World) -> None:
         moment = Moment()
@@ -170,7 +171,7 @@ class TestInheritance:
 
     async def test_a_void_purchase_and_a_job_that_ended_unbought_leave_no_doubt(self, world: World) -> None:
         async def unbought(order: Order, job: Job) -> None:
-            raise ProviderUnavailableError("The model took too long.", metadata={"outcome": "not_bought"})
+            raise ProviderUnavailableError("The model took too long.", outcome=Outcome.NOT_BOUGHT)
 
         moment = Moment()
         script = buying("", "job", void=[0], then=moment)
@@ -178,7 +179,7 @@ class TestInheritance:
         ended = await inherited(world, generation_id, Resumable(resuming=unbought))
         assert ended.state is FAILED
         assert ended.failure is not None
-        assert ended.failure.metadata["outcome"] == "not_bought"
+        assert ended.failure.outcome == "not_bought"
 
     async def test_a_job_whose_pictures_are_kept_is_not_asked_for_again(self, world: World) -> None:
         async def stored(order: Order, job: Job) -> None:
@@ -487,7 +488,7 @@ class TestBeats:
         await draining.drain(0.05)
         with pytest.raises(InterruptedTaskError) as failure:
             await call
-        assert failure.value.metadata["outcome"] == "unknown"
+        assert failure.value.outcome == "unknown"
         heir = world.runner(Resumable(), worker_id="heir")
         await heir._beat()
         await asyncio.gather(*(run.task for run in heir._runs.values()))
@@ -507,7 +508,7 @@ class TestBeats:
 
         with pytest.raises(InterruptedTaskError) as failure:
             await joiner
-        assert failure.value.metadata == {"outcome": "unknown", "generationId": generation_id}
+        assert (failure.value.outcome, failure.value.metadata) == (Outcome.UNKNOWN, {"generationId": generation_id})
         moment.go_on.set()
         assert (await first).state is SUCCEEDED
 
@@ -529,7 +530,7 @@ class TestBeats:
         assert isinstance(last, Completed)
         assert last.generation.may_bill
         assert last.generation.failure is not None
-        assert last.generation.failure.metadata["outcome"] == "unknown"
+        assert last.generation.failure.outcome == "unknown"
 
     async def test_a_purchase_that_runs_may_be_billed_and_one_that_is_void_is_not(self, world: World) -> None:
         for void, may_bill in (((), True), ((0,), False)):

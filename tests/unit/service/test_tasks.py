@@ -620,5 +620,5 @@ async def test_an_upscale_of_another_size_than_was_asked_for_is_not_shown(
         return
     with pytest.raises(ProviderUnavailableError) as failure:
         await runner.run(task)
-    assert failure.value.metadata["outcome"] == "bought"
+    assert failure.value.outcome == "bought"
     assert await shown(world) == [source.id]

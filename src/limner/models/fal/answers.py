@@ -14,12 +14,12 @@ from typing import Any, Final
 from limner.domain.errors import (
     ContentRejectedError,
     LimnerError,
+    Outcome,
     OverloadedError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
 from limner.models.complaint import Complaint
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN
 from limner.models.judgement import Meaning, late_refusal, meaning, refusal, unreadable_picture
 from limner.outbound.answer import Response
 from limner.outbound.errors import UnreadableAnswerError
@@ -68,7 +68,7 @@ class Result:
         if place < len(self.withheld) and self.withheld[place]:
             return ContentRejectedError(_NSFW)
         if place >= len(self.pictures):
-            return ProviderUnavailableError("The model made fewer pictures than asked.", metadata={OUTCOME: UNKNOWN})
+            return ProviderUnavailableError("The model made fewer pictures than asked.", outcome=Outcome.UNKNOWN)
         return None
 
 
@@ -150,9 +150,9 @@ def _named(kinds: set[str], began: bool) -> LimnerError | None:
     for kind, text in _REFUSALS.items():
         if kind in kinds:
             return ContentRejectedError(text)
-    metadata = {} if began else {OUTCOME: NOT_BOUGHT}
+    outcome = None if began else Outcome.NOT_BOUGHT
     texts = (text for kind, text in _UNFIT_PICTURES.items() if kind in kinds)
-    return next((unreadable_picture(text, metadata=metadata) for text in texts), None)
+    return next((unreadable_picture(text, outcome=outcome) for text in texts), None)
 
 
 def _judged(response: Response, kinds: set[str], began: bool, prompt: str) -> LimnerError | None:
@@ -161,8 +161,8 @@ def _judged(response: Response, kinds: set[str], began: bool, prompt: str) -> Li
         return None
     complaint = Complaint.of(response, prompt)
     if any(each in complaint.text for each in _NO_CREDIT) and meaning(response.status, complaint) is Meaning.OPERATOR:
-        metadata = {} if began else {OUTCOME: NOT_BOUGHT}
-        return ProviderMisconfiguredError("The provider says that no credit is left.", metadata=metadata)
+        outcome = None if began else Outcome.NOT_BOUGHT
+        return ProviderMisconfiguredError("The provider says that no credit is left.", outcome=outcome)
     return refusal(response.status, complaint, surely=not began)
 
 
@@ -170,7 +170,7 @@ def _broken(response: Response, told: Mapping[str, Any], kinds: set[str], began:
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         return OverloadedError("The provider is busy. Try again later.")
     free = not began or (response.status >= 500 and "detail" in told)
-    metadata = {OUTCOME: NOT_BOUGHT if free else UNKNOWN}
+    outcome = Outcome.NOT_BOUGHT if free else Outcome.UNKNOWN
     if response.header("x-fal-request-timeout-type") or "request_timeout" in kinds:
-        return ProviderUnavailableError("The provider did not begin in time.", metadata=metadata)
-    return ProviderUnavailableError("The model failed.", metadata=metadata)
+        return ProviderUnavailableError("The provider did not begin in time.", outcome=outcome)
+    return ProviderUnavailableError("The model failed.", outcome=outcome)

@@ -11,6 +11,7 @@ from limner.domain.errors import (
     FieldViolation,
     InvalidFieldError,
     LimnerError,
+    Outcome,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
@@ -22,7 +23,7 @@ from limner.models.fal.catalogue import FalFacts
 from limner.models.fal.queue import Ticket
 from limner.models.fal.requests import Call, Input, calls, seed_of
 from limner.models.http.breaker import CircuitBreaker
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, provider_errors, surely_unbought
+from limner.models.http.outcome import provider_errors, surely_unbought
 from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.tally import Tally
 from limner.outbound.errors import UnboughtError
@@ -71,7 +72,7 @@ class FalModel:
         Raises ``InvalidFieldError`` before any purchase when an upscaled picture would be too large to be kept.
         """
         if reason := self.unready_reason():
-            raise ProviderMisconfiguredError(f"{self._capabilities.id}: {reason}.", metadata={OUTCOME: NOT_BOUGHT})
+            raise ProviderMisconfiguredError(f"{self._capabilities.id}: {reason}.", outcome=Outcome.NOT_BOUGHT)
         _check_size(order)
         with self._attempt():
             await self._run(order, job)
@@ -171,10 +172,10 @@ class FalModel:
             response = await self._account.queue.wait(ticket)
         except TimeoutError as error:
             may_bill = await self._account.queue.withdraw(ticket)
-            metadata = {OUTCOME: UNKNOWN if may_bill else NOT_BOUGHT}
-            raise ProviderUnavailableError("The model took too long.", metadata=metadata) from error
+            outcome = Outcome.UNKNOWN if may_bill else Outcome.NOT_BOUGHT
+            raise ProviderUnavailableError("The model took too long.", outcome=outcome) from error
         if response.status >= 300:
-            raise failure(response, began=True, prompt=prompt) or ProviderUnavailableError(metadata={OUTCOME: UNKNOWN})
+            raise failure(response, began=True, prompt=prompt) or ProviderUnavailableError(outcome=Outcome.UNKNOWN)
         return result(response, prompt)
 
     async def _fetch(self, made: Result, place: int, index: int, seed: int | None, tally: Tally) -> None:
@@ -203,7 +204,7 @@ def _ticket(known: KnownSubmission) -> Ticket:
     try:
         return Ticket.parse(known.provider_job_id)
     except ValueError as error:
-        raise ProviderUnavailableError(metadata={OUTCOME: UNKNOWN}) from error
+        raise ProviderUnavailableError(outcome=Outcome.UNKNOWN) from error
 
 
 def _check_size(order: Order) -> None:

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from limner.domain.errors import ContentRejectedError, LimnerError, ProviderMisconfiguredError, ProviderUnavailableError
+from limner.domain.errors import (
+    ContentRejectedError,
+    LimnerError,
+    Outcome,
+    ProviderMisconfiguredError,
+    ProviderUnavailableError,
+)
 from limner.models.complaint import Complaint
-from limner.models.http.outcome import OUTCOME, UNKNOWN
 from limner.models.http.results import ResultError
 from limner.models.judgement import late_refusal
 from limner.outbound.answer import Response, picture_bytes
@@ -85,7 +90,7 @@ def _missing(document: dict[str, Any], words: str) -> LimnerError:
         return ProviderMisconfiguredError("The provider has limited the account of this service. Tell the operator.")
     if reasons - _UNEVENTFUL - _NOTHING_MADE or (words and not reasons & _NOTHING_MADE):
         return ContentRejectedError()
-    return ProviderUnavailableError("The model answered without a picture.", metadata={OUTCOME: UNKNOWN})
+    return ProviderUnavailableError("The model answered without a picture.", outcome=Outcome.UNKNOWN)
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:

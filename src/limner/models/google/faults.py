@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Self
 
-from limner.domain.errors import LimnerError, ProviderMisconfiguredError
+from limner.domain.errors import LimnerError, Outcome, ProviderMisconfiguredError
 from limner.models.complaint import Complaint
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, BusyError, definite
+from limner.models.http.outcome import BusyError, definite
 from limner.models.judgement import Meaning, meaning, refusal
 from limner.outbound.answer import Response
 
@@ -126,4 +126,4 @@ def _facts(status: int, error: GoogleError) -> Iterator[str]:
 
 
 def _misconfigured(fact: str) -> ProviderMisconfiguredError:
-    return ProviderMisconfiguredError(f"{fact} Tell the operator.", metadata={OUTCOME: NOT_BOUGHT})
+    return ProviderMisconfiguredError(f"{fact} Tell the operator.", outcome=Outcome.NOT_BOUGHT)

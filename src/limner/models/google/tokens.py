@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from limner.domain.errors import LimnerError, ProviderMisconfiguredError, ProviderUnavailableError
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
+from limner.domain.errors import LimnerError, Outcome, ProviderMisconfiguredError, ProviderUnavailableError
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _REQUEST_TIMEOUT_S: Final = 10.0
@@ -106,7 +105,7 @@ class VertexTokens:
             if error.retryable or isinstance(error, TransportError):
                 raise _no_token() from error
             raise ProviderMisconfiguredError(
-                "There are no Google Cloud credentials that work. Tell the operator.", metadata={OUTCOME: NOT_BOUGHT}
+                "There are no Google Cloud credentials that work. Tell the operator.", outcome=Outcome.NOT_BOUGHT
             ) from error
         return credentials
 
@@ -123,4 +122,4 @@ def _state(credentials: Credentials | None) -> str:
 
 
 def _no_token() -> ProviderUnavailableError:
-    return ProviderUnavailableError("Google gives no access token now.", metadata={OUTCOME: NOT_BOUGHT})
+    return ProviderUnavailableError("Google gives no access token now.", outcome=Outcome.NOT_BOUGHT)

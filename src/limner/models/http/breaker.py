@@ -10,10 +10,11 @@ from typing import Final
 from limner.domain.errors import (
     ContentRejectedError,
     InvalidFieldError,
+    Outcome,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, BusyError
+from limner.models.http.outcome import BusyError
 from limner.outbound.errors import OutcomeUnknownError, UnreachableError
 
 FAILURES: Final = 20
@@ -112,7 +113,7 @@ class CircuitBreaker:
             return False
         if state is BreakerState.OPEN or self._probing:
             raise ProviderUnavailableError(
-                metadata={OUTCOME: NOT_BOUGHT}, retry_after_s=self._wait_s() or self._first_open_s
+                outcome=Outcome.NOT_BOUGHT, retry_after_s=self._wait_s() or self._first_open_s
             )
         self._probing = True
         return True

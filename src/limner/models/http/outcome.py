@@ -12,6 +12,7 @@ from limner.domain.errors import (
     DatabaseUnavailableError,
     InvalidFieldError,
     LimnerError,
+    Outcome,
     OverloadedError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
@@ -22,12 +23,6 @@ from limner.models.http.retry import RetryHint, retry_hint
 from limner.outbound.answer import Response
 from limner.outbound.errors import CallError, OutcomeUnknownError, UnboughtError
 from limner.service.clock import utc_now
-
-OUTCOME: Final = "outcome"
-"""Key of the metadata of errors that callers see."""
-NOT_BOUGHT: Final = "not_bought"
-BOUGHT: Final = "bought"
-UNKNOWN: Final = "unknown"
 
 _DEFAULT_BUSY_S: Final = 1.0
 _UNDECIDED_4XX: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
@@ -104,17 +99,17 @@ def provider_errors() -> Iterator[None]:
 def told(error: CallError) -> LimnerError:
     """Return what callers are told.
 
-    After a 429 ``OverloadedError``, else ``ProviderUnavailableError`` whose metadata tell the ``outcome``:
-    ``not_bought``, ``bought`` (and the picture can't be had) or ``unknown``.
+    After a 429 ``OverloadedError``, else ``ProviderUnavailableError``, whose outcome is that nothing was bought, that
+    the picture was and can't be had, or that nobody knows.
     """
     if isinstance(error, BusyError) and error.status == HTTPStatus.TOO_MANY_REQUESTS:
         return OverloadedError("The provider is busy. Try again later.", retry_after_s=_after_s(error))
     if isinstance(error, UnboughtError):
-        return ProviderUnavailableError(metadata={OUTCOME: NOT_BOUGHT}, retry_after_s=error.retry_after_s)
+        return ProviderUnavailableError(outcome=Outcome.NOT_BOUGHT, retry_after_s=error.retry_after_s)
     if isinstance(error, ResultError):
-        return ProviderUnavailableError("The model's picture can't be fetched.", metadata={OUTCOME: BOUGHT})
+        return ProviderUnavailableError("The model's picture can't be fetched.", outcome=Outcome.BOUGHT)
     return ProviderUnavailableError(
-        "The model did not answer properly, and may have been paid.", metadata={OUTCOME: UNKNOWN}
+        "The model did not answer properly, and may have been paid.", outcome=Outcome.UNKNOWN
     )
 
 
@@ -125,13 +120,13 @@ def surely_unbought(error: Exception) -> bool:
     """
     if isinstance(error, UnboughtError | OverloadedError | StorageUnavailableError | DatabaseUnavailableError):
         return True
-    return isinstance(error, LimnerError) and error.metadata.get(OUTCOME) == NOT_BOUGHT
+    return isinstance(error, LimnerError) and error.outcome is Outcome.NOT_BOUGHT
 
 
 def bought_nothing(error: LimnerError) -> bool:
     """Return whether an error of a model says that surely nothing was bought."""
     if isinstance(error, ProviderUnavailableError | ProviderMisconfiguredError):
-        return error.metadata.get(OUTCOME) == NOT_BOUGHT
+        return error.outcome is Outcome.NOT_BOUGHT
     return isinstance(error, OverloadedError)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from limner.domain.errors import (
     LimnerError,
+    Outcome,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
@@ -16,7 +17,7 @@ from limner.domain.model import ModelCapabilities
 from limner.models.complaint import Complaint
 from limner.models.http.api import ProviderApi
 from limner.models.http.breaker import CircuitBreaker
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME, UNKNOWN, definite, provider_errors, surely_unbought
+from limner.models.http.outcome import definite, provider_errors, surely_unbought
 from limner.models.http.results import ResultAddresses, ResultError, ResultFetcher
 from limner.models.http.retry import RetryPolicy, retry_surely_unbought
 from limner.models.openai.answers import Entry, entries_of, streamed_entry
@@ -88,7 +89,7 @@ class OpenAiModel:
     async def run(self, order: Order, job: Job) -> None:
         """Buy the pictures. Raises ``InvalidFieldError`` for a prompt that the server would misread."""
         if self._unready:
-            raise ProviderMisconfiguredError(metadata={OUTCOME: NOT_BOUGHT})
+            raise ProviderMisconfiguredError(outcome=Outcome.NOT_BOUGHT)
         upstream = replace(self._upstream, omit=self._omitted)
         planned = tuple(calls(order, upstream, watched=job.watched))
         tally = Tally(order, job)
@@ -116,7 +117,7 @@ class OpenAiModel:
             call = call.without(self._omitted)
             if changes_wish(tally.order.task, self._omitted - self._upstream.omit):
                 raise ProviderMisconfiguredError(
-                    "The provider does not take a field that this request needs.", metadata={OUTCOME: NOT_BOUGHT}
+                    "The provider does not take a field that this request needs.", outcome=Outcome.NOT_BOUGHT
                 )
             submit = functools.partial(self._submit, call, tally, share)
             try:
@@ -224,4 +225,4 @@ class _Previews:
 
 
 def _lost(message: str) -> ProviderUnavailableError:
-    return ProviderUnavailableError(message, metadata={OUTCOME: UNKNOWN})
+    return ProviderUnavailableError(message, outcome=Outcome.UNKNOWN)

@@ -4,10 +4,9 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from limner.domain.errors import LimnerError, ProviderMisconfiguredError
+from limner.domain.errors import LimnerError, Outcome, ProviderMisconfiguredError
 from limner.models import judgement
 from limner.models.complaint import Complaint
-from limner.models.http.outcome import NOT_BOUGHT, OUTCOME
 from limner.models.judgement import Meaning
 from limner.models.openai.requests import OMITTABLE, Fields
 
@@ -26,7 +25,7 @@ def refusal(status: int, complaint: Complaint) -> LimnerError | None:
     if status < 300:
         return None
     if _says_no_credit(status, complaint):
-        return ProviderMisconfiguredError(metadata={OUTCOME: NOT_BOUGHT})
+        return ProviderMisconfiguredError(outcome=Outcome.NOT_BOUGHT)
     if says_busy(status, complaint) and judgement.meaning(status, complaint) is not Meaning.CONTENT:
         return None
     return judgement.refusal(status, complaint)

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from limner.domain.errors import InternalError, LimnerError, ProviderUnavailableError
+from limner.domain.errors import InternalError, LimnerError, Outcome, ProviderUnavailableError
 from limner.domain.task import Generation, Operation
 from limner.rpc.call import current_call, current_caller
 from limner.service.catalogue import Catalogue
@@ -218,4 +218,4 @@ def _unfinished(work: _Work) -> LimnerError:
     message = (
         "The pictures are not there yet. They are still made: GetGeneration has them, or the same idempotency key."
     )
-    return ProviderUnavailableError(message, metadata={"outcome": "unknown", "generationId": work.generation_id})
+    return ProviderUnavailableError(message, metadata={"generationId": work.generation_id}, outcome=Outcome.UNKNOWN)

@@ -63,7 +63,7 @@ def error_body(error: LimnerError, status: int) -> dict[str, Any]:
         param, code = named[0].field, _code_of(named[0])
         message = "; ".join(f"{each.field}: {each.description}" for each in named)
     facts = {"message": message, "type": kind, "param": param, "code": code}
-    return {"error": facts | {"reason": error.reason, "metadata": dict(error.metadata)}}
+    return {"error": facts | {"reason": error.reason, "metadata": errors.printed(error.metadata, error.outcome)}}
 
 
 def _code_of(violation: FieldViolation) -> str:
@@ -87,7 +87,7 @@ def is_safe_to_repeat(error: LimnerError) -> bool | None:
     """
     if isinstance(error, errors.OverloadedError):
         return True
-    if isinstance(error, errors.ProviderUnavailableError) and error.metadata.get("outcome") == "not_bought":
+    if isinstance(error, errors.ProviderUnavailableError) and error.outcome is errors.Outcome.NOT_BOUGHT:
         return None
     if isinstance(
         error, errors.CredentialsMissingError | errors.CredentialsInvalidError | errors.PermissionDeniedError

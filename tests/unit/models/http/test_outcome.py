@@ -7,6 +7,7 @@ import pytest
 from limner.domain.errors import (
     ContentRejectedError,
     LimnerError,
+    Outcome,
     OverloadedError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
@@ -85,7 +86,7 @@ def test_the_vendors_own_word_makes_a_failure_one_that_bought_nothing() -> None:
 def test_callers_are_told(error: CallError, told: type[LimnerError], outcome: str | None, nothing_bought: bool) -> None:
     with pytest.raises(told) as raised, provider_errors():
         raise error
-    assert raised.value.metadata.get("outcome") == outcome
+    assert raised.value.outcome == outcome
     assert bought_nothing(raised.value) is nothing_bought
     if isinstance(error, BusyError):
         assert isinstance(raised.value, OverloadedError | ProviderUnavailableError)
@@ -95,20 +96,20 @@ def test_callers_are_told(error: CallError, told: type[LimnerError], outcome: st
 def test_only_what_says_so_bought_nothing() -> None:
     assert not bought_nothing(ProviderUnavailableError())
     assert not bought_nothing(ProviderMisconfiguredError())
-    assert bought_nothing(ProviderMisconfiguredError(metadata={"outcome": "not_bought"}))
-    assert not bought_nothing(ContentRejectedError(metadata={"outcome": "not_bought"}))
+    assert bought_nothing(ProviderMisconfiguredError(outcome=Outcome.NOT_BOUGHT))
+    assert not bought_nothing(ContentRejectedError(outcome=Outcome.NOT_BOUGHT))
 
 
 def test_of_several_errors_callers_are_told_of_money_first() -> None:
     ordered: list[LimnerError] = [
-        ProviderUnavailableError(metadata={"outcome": "unknown"}),
+        ProviderUnavailableError(outcome=Outcome.UNKNOWN),
         ContentRejectedError(),
-        ProviderMisconfiguredError(metadata={"outcome": "not_bought"}),
+        ProviderMisconfiguredError(outcome=Outcome.NOT_BOUGHT),
         OverloadedError(),
-        ProviderUnavailableError(metadata={"outcome": "not_bought"}),
+        ProviderUnavailableError(outcome=Outcome.NOT_BOUGHT),
     ]
     for at, error in enumerate(ordered):
         assert gravest(reversed(ordered[at:])) is error
     assert gravest([ProviderMisconfiguredError(), ordered[1]]).reason == ProviderMisconfiguredError.reason
-    bought = ProviderUnavailableError(metadata={"outcome": "bought"})
+    bought = ProviderUnavailableError(outcome=Outcome.BOUGHT)
     assert gravest([bought, ordered[0]]) is bought
