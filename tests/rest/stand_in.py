@@ -36,11 +36,13 @@ class StandIn(ImageServiceServicer):
 
     def __init__(self) -> None:
         self.requests: list[Message] = []
+        self.calls = 0
         self.metadata: Mapping[str, str] = {}
 
     async def note(self, request: Message, context: Context) -> None:
         """Remember a request, and refuse it when the gateway found it wrong."""
         self.requests = [request]
+        self.calls += 1
         self.metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
         if found := found_by_gateway(context):
             status = status_of(InvalidFieldError(found))

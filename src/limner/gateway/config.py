@@ -18,6 +18,9 @@ from limner.gateway.routes import virtual_host
 from limner.gateway.tls import transport_socket
 
 HEADERS_TIMEOUT_S: Final = 10
+CONNECTION_IDLE_S: Final = 120
+"""How long a connection stays on which nobody asks for anything: there are so many, and no more."""
+
 ENVOY_HEADERS_KB: Final = 96
 """Above what ``rest.lua`` allows, since Envoy answers nothing in JSON to what is too large for itself in HTTP/2."""
 
@@ -60,6 +63,7 @@ def connections(options: GatewayOptions) -> Json:
         "stream_idle_timeout": silence,
         "request_timeout": silence,
         "request_headers_timeout": duration(HEADERS_TIMEOUT_S),
+        "common_http_protocol_options": {"idle_timeout": duration(CONNECTION_IDLE_S)},
         "max_request_headers_kb": ENVOY_HEADERS_KB,
         "http2_protocol_options": {
             "max_concurrent_streams": MAX_STREAMS,

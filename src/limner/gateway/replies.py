@@ -33,6 +33,7 @@ def local_replies(max_body_bytes: int) -> Json:
             reply(431, INVALID_ARGUMENT, "The headers are too large.", invalid("headers", "are too large")),
             unavailable(),
             transfer_encoding(),
+            upgrade(),
             reply(504, DEADLINE_EXCEEDED, "The call took too long."),
             internal(),
             reply(400, INVALID_ARGUMENT, "%LOCAL_REPLY_BODY%", invalid("body", "%LOCAL_REPLY_BODY%"), op="GE"),
@@ -84,6 +85,12 @@ def transfer_encoding() -> Json:
     return reply(501, INVALID_ARGUMENT, f"transfer-encoding: {problem}", invalid("transfer-encoding", problem)) | {
         "status_code": 400
     }
+
+
+def upgrade() -> Json:
+    """Answer who asks for another protocol, which Envoy forbids."""
+    problem = "is not taken: no call speaks another protocol"
+    return reply(403, INVALID_ARGUMENT, f"upgrade: {problem}", invalid("upgrade", problem)) | {"status_code": 400}
 
 
 def overloaded() -> Json:

@@ -158,7 +158,7 @@ local function check(handle)
   end
   local headers = handle:headers()
   local size = sift(headers)
-  local whole = headers:get(":path")
+  local whole = headers:get(":path") or ""  -- CONNECT has none
   if #whole > MAX_PATH_BYTES then
     return refuse_early(handle, 431, "path", "must have at most " .. MAX_PATH_BYTES .. " bytes, query included")
   end
