@@ -17,7 +17,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import empty_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from imageservice.v1 import image_pb2, image_service_pb2_grpc
+from imageservice.v1 import image_pb2, image_service_pb2_grpc, provenance_pb2
 from imageservice.v1 import image_service_pb2 as pb
 from PIL import Image as Pillow
 
@@ -150,6 +150,15 @@ class StandIn(image_service_pb2_grpc.ImageServiceServicer):
             violation = ("picture", "is no PNG, JPEG or WebP picture")
             await _abort(context, error_status("INVALID_ARGUMENT", "INVALID_FIELD", violations=[violation]))
             raise
+
+    async def GetProvenance(self, request: Any, context: Any) -> provenance_pb2.Provenance:
+        await self._admit("GetProvenance", context, request.workspace_id)
+        await self._image(request.image_id, context)
+        return _unmarked()
+
+    async def VerifyImage(self, request: Any, context: Any) -> provenance_pb2.Provenance:
+        await self._admit("VerifyImage", context, request.workspace_id)
+        return _unmarked()
 
     async def GetImage(self, request: Any, context: Any) -> image_pb2.Image:
         await self._admit("GetImage", context, request.workspace_id)
@@ -370,3 +379,8 @@ def _fits(image: image_pb2.Image, request: Any) -> bool:
         "",
         image.created_by_user_id,
     }
+
+
+def _unmarked() -> provenance_pb2.Provenance:
+    mark = provenance_pb2.Mark(kind=provenance_pb2.Mark.C2PA, state=provenance_pb2.Mark.ABSENT, by="unknown")
+    return provenance_pb2.Provenance(marks=[mark], source_type=provenance_pb2.Provenance.UNKNOWN)

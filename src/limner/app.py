@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from limner.catalogue import LoadedModels, default_models, load_models
 from limner.domain.errors import LimnerError
 from limner.domain.identifiers import new_id
 from limner.domain.image import Retention
-from limner.domain.limits import MIB
+from limner.domain.limits import MAX_IMAGES_PER_TASK, MIB
 from limner.domain.usage import Quota
 from limner.imaging.codec import PillowCodec
 from limner.liveness import WorkerLocks
@@ -31,8 +32,10 @@ from limner.service import instruments
 from limner.service.catalogue import Catalogue
 from limner.service.clock import Clock, SharedClock, utc_now
 from limner.service.library import ImageLibrary
+from limner.service.marks import Marks
 from limner.service.notifications import Notifier
 from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSender
+from limner.service.provenance import ProvenanceReader
 from limner.service.retention import Keeper
 from limner.service.stores import Stores
 from limner.service.sweeper import Sweeper
@@ -102,7 +105,9 @@ class Worker:
             self._catalogue, self._stores, rules, worker_id=self._id, dead_workers=self._locks.dead
         )
         self._library = ImageLibrary(self._stores, quota=rules.quota)
-        self._server = RpcServer(ImageServicer(self._tasks, self._library, self._catalogue), self._verifier)
+        self._provenance = ProvenanceReader(self._stores)
+        servicer = ImageServicer(self._tasks, self._library, self._catalogue, self._provenance)
+        self._server = RpcServer(servicer, self._verifier)
         self.doors = self._build_doors()
         self._web = WebServer(self.doors, self._verifier, drain_timeout_s=_answers_s(settings))
         self._chores: list[asyncio.Task[None]] = []
@@ -221,6 +226,26 @@ def build_stores(settings: Settings, *, clock: Clock = utc_now) -> Stores:
         spool=spool(settings),
         codec=PillowCodec(threads=CPU_COUNT, queue=settings.max_in_flight),
         clock=clock,
+        marks=picture_marks(settings),
+    )
+
+
+def picture_marks(settings: Settings) -> Marks | None:
+    """Return what signs pictures and reads marks; ``None`` where it is not installed."""
+    if find_spec("c2pa") is None:
+        return None
+    # Imported when there: certificates take their time and memory.
+    from limner.certificates import load_anchors, load_identity
+    from limner.provenance.marks import C2paMarks
+
+    return C2paMarks(
+        identity=load_identity(settings.c2pa_cert, settings.c2pa_key) if settings.c2pa_cert else None,
+        anchors_pem=load_anchors(settings.c2pa_trust_anchors) if settings.c2pa_trust_anchors else "",
+        authority_url=settings.c2pa_tsa_url,
+        told=frozenset(settings.c2pa_include),
+        wraps=settings.c2pa_over_provider == "wrap",
+        threads=CPU_COUNT,
+        queue=MAX_IMAGES_PER_TASK * settings.max_in_flight,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -103,6 +104,32 @@ def _setting(read: Callable[[str], Any], default: Any, description: str, *, secr
     return field(default=default, metadata={"read": read, "description": description, "secret": secret})
 
 
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return value
+
+    return read
+
+
+def _included(value: str) -> tuple[str, ...]:
+    named = _list(value)
+    if not set(named) <= set(_TOLD):
+        raise ValueError(f"must hold nothing but {', '.join(_TOLD)}")
+    return named
+
+
+def _authority(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https address")
+    return value
+
+
+_TOLD: Final = ("prompt", "user", "workspace")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings. ``LIMNER_`` and the upper-case field name make the name of the environment variable."""
@@ -135,6 +162,14 @@ class Settings:
         _seconds, 0.0, "how long it is not ready, and still works, before it ends, in seconds"
     )
     drain_timeout_s: float = _setting(_seconds, 30.0, "time for running work at the end, in seconds")
+    c2pa_cert: str = _setting(_text, "", "PEM chain that pictures are signed with, a file's path or the PEM itself")
+    c2pa_key: str = _setting(_text, "", "its PEM key, a file's path or the PEM itself", secret=True)
+    c2pa_tsa_url: str = _setting(_authority, "", "time stamp authority (RFC 3161) of the signatures")
+    c2pa_trust_anchors: Path | None = _setting(_path, None, "PEM file of the certificates that readers trust")
+    c2pa_over_provider: str = _setting(
+        _choice("keep", "wrap"), "keep", "keep a provider's valid manifest as it is, or wrap it in one of ours"
+    )
+    c2pa_include: tuple[str, ...] = _setting(_included, (), "what manifests tell besides: prompt, user, workspace")
     log_level: str = _setting(_level, "info", "debug, info, warning or error")
     host: str = _setting(_text, "127.0.0.1", "address to listen on")
     grpc_port: int = _setting(_port, 50051, "port of gRPC; 0 for a free one")
@@ -227,6 +262,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "set it to the key set that signs your access tokens"
         )
     yield from _tls_faults(settings)
+    yield from _c2pa_faults(settings)
     if settings.models is not None and not settings.models.is_file():
         yield f"LIMNER_MODELS: there is no file {settings.models}"
     if settings.webhooks is not None and not settings.webhooks.is_file():
@@ -240,3 +276,24 @@ def _tls_faults(settings: Settings) -> Iterator[str]:
         yield "LIMNER_TLS_CLIENT_CA: needs LIMNER_TLS_CERT and LIMNER_TLS_KEY"
     elif settings.tls is not None and (fault := settings.tls.fault()):
         yield f"LIMNER_TLS_CERT, LIMNER_TLS_KEY, LIMNER_TLS_CLIENT_CA: {fault}"
+
+
+def _c2pa_faults(settings: Settings) -> Iterator[str]:
+    if not (settings.c2pa_cert or settings.c2pa_key or settings.c2pa_trust_anchors):
+        if settings.c2pa_tsa_url or settings.c2pa_include:
+            yield "LIMNER_C2PA_CERT, LIMNER_C2PA_KEY: without them nothing is signed, stamped or told"
+        return
+    # Imported when set: it takes its time.
+    from limner.certificates import CertificateError, load_anchors, load_identity
+
+    try:
+        if settings.c2pa_trust_anchors:
+            load_anchors(settings.c2pa_trust_anchors)
+        if bool(settings.c2pa_cert) != bool(settings.c2pa_key):
+            yield "LIMNER_C2PA_CERT, LIMNER_C2PA_KEY: one is nothing without the other"
+        elif settings.c2pa_cert:
+            load_identity(settings.c2pa_cert, settings.c2pa_key)
+    except CertificateError as error:
+        yield from error.faults
+    if find_spec("c2pa") is None:
+        yield "LIMNER_C2PA_...: install limner[provenance]"

@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
+from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, provenance_pb2
 from imageservice.v1.image_service_pb2_grpc import ImageServiceServicer
 
 from limner.domain.errors import InvalidFieldError
@@ -78,6 +78,18 @@ class StandIn(ImageServiceServicer):
     async def UploadImage(self, request: image_service_pb2.UploadImageRequest, context: Context) -> image_pb2.Image:
         await self.note(request, context)
         return image_pb2.Image(id="1", workspace_id=request.workspace_id, image_size=len(request.picture.data))
+
+    async def VerifyImage(
+        self, request: image_service_pb2.VerifyImageRequest, context: Context
+    ) -> provenance_pb2.Provenance:
+        await self.note(request, context)
+        return provenance_pb2.Provenance()
+
+    async def GetProvenance(
+        self, request: image_service_pb2.GetProvenanceRequest, context: Context
+    ) -> provenance_pb2.Provenance:
+        await self.note(request, context)
+        return provenance_pb2.Provenance()
 
     async def GetImage(self, request: image_service_pb2.GetImageRequest, context: Context) -> image_pb2.Image:
         await self.note(request, context)

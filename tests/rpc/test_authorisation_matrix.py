@@ -161,6 +161,8 @@ ROWS: Mapping[str, list[Row]] = {
         Row(lambda world: pb.DeleteImageRequest(workspace_id="acme", image_id=world.upload()), member=DENIED)
     ],
     "GetImageContent": [Row(lambda world: pb.GetImageContentRequest(workspace_id="acme", image_id=world.image_id))],
+    "GetProvenance": [Row(lambda world: pb.GetProvenanceRequest(workspace_id="acme", image_id=world.image_id))],
+    "VerifyImage": [Row(lambda _: pb.VerifyImageRequest(workspace_id="acme", picture=HttpBody(data=png())))],
     "ListModels": [Row(lambda _: pb.ListModelsRequest(), stranger=OK)],
     "GetUsage": [Row(lambda _: pb.GetUsageRequest(workspace_id="acme"))],
 }

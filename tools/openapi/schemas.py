@@ -120,7 +120,8 @@ class Schemas:
 
     def _enum(self, type_name: str) -> Json:
         enum = self._contract.enums[type_name]
-        name = type_name.rpartition(".")[2]
+        # Two messages may each have an enum of the same name.
+        name = ".".join(part for part in type_name.split(".") if part[:1].isupper())
         described = "\n".join(f"- `{value}`: {comment}" for value, comment in enum.values.items())
         self.components[name] = {
             "type": "string",

@@ -7,6 +7,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from imageservice.v1 import image_pb2 as imageservice_dot_v1_dot_image__pb2
 from imageservice.v1 import image_service_pb2 as imageservice_dot_v1_dot_image__service__pb2
+from imageservice.v1 import provenance_pb2 as imageservice_dot_v1_dot_provenance__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -97,6 +98,16 @@ class ImageServiceStub:
                 '/imageservice.v1.ImageService/GetImageContent',
                 request_serializer=imageservice_dot_v1_dot_image__service__pb2.GetImageContentRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetProvenance = channel.unary_unary(
+                '/imageservice.v1.ImageService/GetProvenance',
+                request_serializer=imageservice_dot_v1_dot_image__service__pb2.GetProvenanceRequest.SerializeToString,
+                response_deserializer=imageservice_dot_v1_dot_provenance__pb2.Provenance.FromString,
+                _registered_method=True)
+        self.VerifyImage = channel.unary_unary(
+                '/imageservice.v1.ImageService/VerifyImage',
+                request_serializer=imageservice_dot_v1_dot_image__service__pb2.VerifyImageRequest.SerializeToString,
+                response_deserializer=imageservice_dot_v1_dot_provenance__pb2.Provenance.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/imageservice.v1.ImageService/ListModels',
@@ -220,6 +231,25 @@ class ImageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProvenance(self, request, context):
+        """Tells the marks of an image as it is stored: whether it carries a signed
+        manifest (C2PA) or a watermark, by whom, and what they say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyImage(self, request, context):
+        """Tells the marks of any picture, and keeps nothing of it. Over REST the
+        request's body is the picture itself: a PNG, JPEG, WebP, AVIF, HEIC, GIF or
+        TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
+        is answered too: its mark says so. What a manifest only refers to is not
+        fetched, and nobody is asked whether a certificate was revoked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models that the operator configured, and what each can do.
         """
@@ -291,6 +321,16 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.GetImageContent,
                     request_deserializer=imageservice_dot_v1_dot_image__service__pb2.GetImageContentRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetProvenance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProvenance,
+                    request_deserializer=imageservice_dot_v1_dot_image__service__pb2.GetProvenanceRequest.FromString,
+                    response_serializer=imageservice_dot_v1_dot_provenance__pb2.Provenance.SerializeToString,
+            ),
+            'VerifyImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyImage,
+                    request_deserializer=imageservice_dot_v1_dot_image__service__pb2.VerifyImageRequest.FromString,
+                    response_serializer=imageservice_dot_v1_dot_provenance__pb2.Provenance.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -606,6 +646,60 @@ class ImageService:
             '/imageservice.v1.ImageService/GetImageContent',
             imageservice_dot_v1_dot_image__service__pb2.GetImageContentRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProvenance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageservice.v1.ImageService/GetProvenance',
+            imageservice_dot_v1_dot_image__service__pb2.GetProvenanceRequest.SerializeToString,
+            imageservice_dot_v1_dot_provenance__pb2.Provenance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageservice.v1.ImageService/VerifyImage',
+            imageservice_dot_v1_dot_image__service__pb2.VerifyImageRequest.SerializeToString,
+            imageservice_dot_v1_dot_provenance__pb2.Provenance.FromString,
             options,
             channel_credentials,
             insecure,

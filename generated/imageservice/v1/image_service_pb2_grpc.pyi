@@ -9,6 +9,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from imageservice.v1 import image_pb2 as _image_pb2
 from imageservice.v1 import image_service_pb2 as _image_service_pb2
+from imageservice.v1 import provenance_pb2 as _provenance_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -96,6 +97,17 @@ class ImageServiceStub:
     `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
     generation started from, even when it was deleted since.
     """
+    GetProvenance: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.GetProvenanceRequest, _provenance_pb2.Provenance]
+    """Tells the marks of an image as it is stored: whether it carries a signed
+    manifest (C2PA) or a watermark, by whom, and what they say.
+    """
+    VerifyImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.VerifyImageRequest, _provenance_pb2.Provenance]
+    """Tells the marks of any picture, and keeps nothing of it. Over REST the
+    request's body is the picture itself: a PNG, JPEG, WebP, AVIF, HEIC, GIF or
+    TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
+    is answered too: its mark says so. What a manifest only refers to is not
+    fetched, and nobody is asked whether a certificate was revoked.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ListModelsRequest, _image_service_pb2.ListModelsResponse]
     """Lists the models that the operator configured, and what each can do."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.GetUsageRequest, _image_pb2.Usage]
@@ -165,6 +177,17 @@ class ImageServiceAsyncStub(ImageServiceStub):
     KiB. Sends `etag` (a digest of the bytes), `cache-control` and
     `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
     generation started from, even when it was deleted since.
+    """
+    GetProvenance: _aio.UnaryUnaryMultiCallable[_image_service_pb2.GetProvenanceRequest, _provenance_pb2.Provenance]  # type: ignore[assignment]
+    """Tells the marks of an image as it is stored: whether it carries a signed
+    manifest (C2PA) or a watermark, by whom, and what they say.
+    """
+    VerifyImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.VerifyImageRequest, _provenance_pb2.Provenance]  # type: ignore[assignment]
+    """Tells the marks of any picture, and keeps nothing of it. Over REST the
+    request's body is the picture itself: a PNG, JPEG, WebP, AVIF, HEIC, GIF or
+    TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
+    is answered too: its mark says so. What a manifest only refers to is not
+    fetched, and nobody is asked whether a certificate was revoked.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ListModelsRequest, _image_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that the operator configured, and what each can do."""
@@ -298,6 +321,29 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         KiB. Sends `etag` (a digest of the bytes), `cache-control` and
         `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
         generation started from, even when it was deleted since.
+        """
+
+    @_abc_1.abstractmethod
+    def GetProvenance(
+        self,
+        request: _image_service_pb2.GetProvenanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provenance_pb2.Provenance, _abc.Awaitable[_provenance_pb2.Provenance]]:
+        """Tells the marks of an image as it is stored: whether it carries a signed
+        manifest (C2PA) or a watermark, by whom, and what they say.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyImage(
+        self,
+        request: _image_service_pb2.VerifyImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provenance_pb2.Provenance, _abc.Awaitable[_provenance_pb2.Provenance]]:
+        """Tells the marks of any picture, and keeps nothing of it. Over REST the
+        request's body is the picture itself: a PNG, JPEG, WebP, AVIF, HEIC, GIF or
+        TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
+        is answered too: its mark says so. What a manifest only refers to is not
+        fetched, and nobody is asked whether a certificate was revoked.
         """
 
     @_abc_1.abstractmethod

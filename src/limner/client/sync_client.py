@@ -11,6 +11,7 @@ from google.api.httpbody_pb2 import HttpBody
 from imageservice.v1 import image_service_pb2 as pb
 from imageservice.v1.image_pb2 import Generation, Image, Model, Usage
 from imageservice.v1.image_service_pb2_grpc import ImageServiceStub
+from imageservice.v1.provenance_pb2 import Provenance
 
 from limner.client.connection import (
     DEFAULT_SERVER,
@@ -126,6 +127,16 @@ class Client:
         """Keep a PNG, JPEG or WebP picture of at most 20 MiB."""
         request = pb.UploadImageRequest(workspace_id=self._workspace, picture=HttpBody(data=picture))
         return self._call(self._stub.UploadImage, request, self._task_timeout_s)
+
+    def provenance(self, image_id: str) -> Provenance:
+        """Return what the marks of an image say."""
+        request = pb.GetProvenanceRequest(workspace_id=self._workspace, image_id=image_id)
+        return self._call(self._stub.GetProvenance, request)
+
+    def verify(self, picture: bytes) -> Provenance:
+        """Return what the marks of any picture of at most 20 MiB say; the service keeps nothing of it."""
+        request = pb.VerifyImageRequest(workspace_id=self._workspace, picture=HttpBody(data=picture))
+        return self._call(self._stub.VerifyImage, request, self._task_timeout_s)
 
     def image(self, image_id: str) -> Image:
         """Return the facts about an image."""

@@ -71,13 +71,17 @@ def call_rules(request: Descriptor, binding: http_pb2.HttpRule, messages: dict[s
     return rules
 
 
-def picture_paths() -> str:
-    """Return the regular expression of the paths whose bodies are pictures, with or without a query."""
+def picture_paths(prefix: str) -> str:
+    """Return the regular expression of the paths below a prefix whose bodies are pictures, with or without a query.
+
+    What they begin with is written once: Envoy takes no expression of over 100 steps.
+    """
     rules = [method.GetOptions().Extensions[annotations_pb2.http] for method in SERVICE.methods]
     bindings = [binding for rule in rules for binding in (rule, *rule.additional_bindings)]
     paths = [str(binding.post) for binding in bindings if binding.body not in ("", "*")]
-    patterns = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in paths]
-    return f"({'|'.join(patterns)})/?([?#].*)?"
+    patterns = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in paths if path.startswith(prefix)]
+    (folder,) = {pattern.rpartition("/")[0] for pattern in patterns}
+    return f"{folder}/({'|'.join(pattern.rpartition('/')[2] for pattern in patterns)})/?([?#].*)?"
 
 
 def path_variables(path: str) -> list[str]:

@@ -54,7 +54,7 @@ def virtual_host(options: GatewayOptions) -> Json:
 
 def rest(prefix: str, options: GatewayOptions) -> list[Json]:
     """Return the routes of the paths that begin with a prefix. What comes is told by the length of its body."""
-    picture = {"name": ":path", "string_match": {"safe_regex": {"regex": picture_paths()}}}
+    picture = {"name": ":path", "string_match": {"safe_regex": {"regex": picture_paths(prefix)}}}
     json = picture | {"invert_match": True}
     post = {"name": ":method", "string_match": {"exact": "POST"}}
     undeclared = {"name": "content-length", "present_match": False}

@@ -30,6 +30,8 @@ POLICIES: Final[Mapping[str, Access]] = {
     f"{_SERVICE}/ListImages": Access.MEMBER,
     f"{_SERVICE}/DeleteImage": Access.MEMBER,
     f"{_SERVICE}/GetImageContent": Access.MEMBER,
+    f"{_SERVICE}/GetProvenance": Access.MEMBER,
+    f"{_SERVICE}/VerifyImage": Access.MEMBER,
     f"{_SERVICE}/ListModels": Access.TOKEN,
     f"{_SERVICE}/GetUsage": Access.MEMBER,
     "/grpc.health.v1.Health/Check": Access.OPEN,

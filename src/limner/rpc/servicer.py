@@ -6,18 +6,20 @@ from typing import Final
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
-from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc
+from imageservice.v1 import image_pb2, image_service_pb2, image_service_pb2_grpc, provenance_pb2
 
 from limner.domain import limits
 from limner.domain.errors import FieldViolation, InvalidFieldError
 from limner.domain.task import Operation
 from limner.rpc import mapping, page_token
 from limner.rpc.call import Context, current_call, current_caller, header_values
+from limner.rpc.provenance import provenance_message
 from limner.rpc.violations import Violations, found_by_gateway
 from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.idempotency import claim_of
 from limner.service.library import ImageLibrary
+from limner.service.provenance import ProvenanceReader
 from limner.service.tasks import Asked, TaskRunner
 
 _NO_MODEL: Final = "\0"
@@ -26,10 +28,13 @@ _NO_MODEL: Final = "\0"
 class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
     """``imageservice.v1.ImageService``. Every call was authorised before it gets here."""
 
-    def __init__(self, tasks: TaskRunner, library: ImageLibrary, catalogue: Catalogue) -> None:
+    def __init__(
+        self, tasks: TaskRunner, library: ImageLibrary, catalogue: Catalogue, provenance: ProvenanceReader
+    ) -> None:
         self._tasks = tasks
         self._library = library
         self._catalogue = catalogue
+        self._provenance = provenance
 
     async def GenerateImages(
         self, request: image_service_pb2.GenerateImagesRequest, context: Context
@@ -115,6 +120,18 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         )
         async for chunk in chunks:
             yield mapping.content_message(chunk, image.format.content_type)
+
+    async def GetProvenance(
+        self, request: image_service_pb2.GetProvenanceRequest, context: Context
+    ) -> provenance_pb2.Provenance:
+        """Tell the marks of an image."""
+        return provenance_message(await self._provenance.of_image(request.workspace_id, request.image_id))
+
+    async def VerifyImage(
+        self, request: image_service_pb2.VerifyImageRequest, context: Context
+    ) -> provenance_pb2.Provenance:
+        """Tell the marks of a picture that is not kept."""
+        return provenance_message(await self._provenance.of_picture(request.workspace_id, request.picture.data))
 
     async def ListModels(
         self, request: image_service_pb2.ListModelsRequest, context: Context

@@ -9,6 +9,7 @@ from typing import Final
 from limner.domain import limits
 from limner.domain.image import Image
 from limner.service.clock import Clock
+from limner.service.marks import Marks
 from limner.service.ports import BlobStore, PictureCodec, Repository, Spool
 
 _INLINE_DIGEST_BYTES: Final = limits.MIB
@@ -24,10 +25,14 @@ class Stores:
     spool: Spool
     codec: PictureCodec
     clock: Clock
+    marks: Marks | None = None
+    """``None`` where nothing for them is installed."""
 
     async def close(self) -> None:
         """Release all of them."""
         self.codec.close()
+        if self.marks is not None:
+            self.marks.close()
         await self.spool.close()
         await self.blobs.close()
         await self.repository.close()

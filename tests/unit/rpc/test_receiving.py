@@ -16,10 +16,10 @@ from limner.rpc.interceptors.access_log import AccessLogLayer
 from limner.rpc.interceptors.authorisation import TokenLayer
 from limner.rpc.interceptors.errors import ErrorLayer
 from limner.rpc.interceptors.layer import Answer, Layers
-from limner.rpc.interceptors.receiving import UPLOAD, ReceivingLayer
+from limner.rpc.interceptors.receiving import UPLOADS, ReceivingLayer
 from limner.service.caller import Caller, Role
 
-SERVICE, METHOD = UPLOAD[1:].split("/")
+SERVICE, METHOD = max(UPLOADS)[1:].split("/")
 OTHER = "GetImage"
 
 

@@ -18,7 +18,8 @@ from limner.rpc.call import Context, current_call
 from limner.rpc.interceptors.layer import Answer
 from limner.rpc.interceptors.places import FairPlaces, Place
 
-UPLOAD: Final = "/imageservice.v1.ImageService/UploadImage"
+UPLOADS: Final = frozenset({"/imageservice.v1.ImageService/UploadImage", "/imageservice.v1.ImageService/VerifyImage"})
+"""What brings a picture along."""
 
 UPLOADS_AT_ONCE: Final = 3
 """How many a worker takes at a time. Each may need 60 MiB: its 20 MiB come in many parts, and are copied twice."""
@@ -64,7 +65,7 @@ class ReceivingLayer:
                     request = await self._uploads.receive(context)
                 return await answer(request, context)
 
-        return uploaded if method == UPLOAD else received
+        return uploaded if method in UPLOADS else received
 
     @contextmanager
     def _for_a_while(self, place: Place) -> Iterator[None]:
