@@ -46,6 +46,7 @@ _ECHOES: Final = frozenset(
 _CODE_NAMES: Final = frozenset({"code", "type", "status", "reason", "error_code", "error_type", "finish_reason"})
 """Members whose values are never the prompt's."""
 _FIELD_NAMES: Final = frozenset({"param", "field", "parameter", "property", "argument", "field_name"})
+_FIELD_NAME: Final = re.compile(r"[a-z_][\w-]{0,63}")
 _NOTHING: Final = frozenset({"", "null", "none"})
 _PLACES: Final = frozenset({"loc", "path", "field_path"})
 _TOKEN: Final = re.compile(r"[A-Za-z][\w.:/-]*")
@@ -133,7 +134,13 @@ class Complaint:
     @cached_property
     def named_fields(self) -> set[str]:
         """The fields that are blamed by a member or in words."""
-        return self.fields | {match[1] for pattern in _FIELD_PATTERNS for match in pattern.finditer(self.text)}
+        return self._blamed | {match[1] for pattern in _FIELD_PATTERNS for match in pattern.finditer(self.text)}
+
+    @property
+    def _blamed(self) -> set[str]:
+        """What relays write where a field's name should be is none: a status, or the code again."""
+        codes = {code.name.lower() for code in self.codes}
+        return {name for name in self.fields - codes if _FIELD_NAME.fullmatch(name)}
 
     @property
     def safe_codes(self) -> list[str]:

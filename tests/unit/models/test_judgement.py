@@ -81,6 +81,9 @@ REFUSALS: dict[str, tuple[int, object]] = {
     "flag": (400, {"error": "no", "flagged": True}),
     "flag, the other way": (422, {"status": "failed", "respect_moderation": False}),
     "chinese": (400, openai("输入内容包含敏感信息")),
+    "relay, a status for a field": (400, openai("openai_error", code="bad_response_status_code", param="400")),
+    "relay, the code for a field": (400, openai("No.", code="upstream_failure", param="upstream_failure")),
+    "legal, in words": (451, {"error": "Unavailable for legal reasons"}),
     "legal": (451, openai("A celebrity.")),
     "moderation, at a 429": (429, openai(code="moderation_blocked")),
     "with advice": (
