@@ -83,7 +83,7 @@ async def test_each_fault_is_told_as_what_it_is_and_never_bought_again(
     with pytest.raises(error) as told:
         await rig.run(f"a cat [[fault:{fault}]]")
     if outcome is not None:
-        assert told.value.metadata["outcome"] == outcome
+        assert told.value.outcome == outcome
     assert rig.fake.ledger.pictures == bought
     assert all(each.voided == (bought == 0) for each in rig.job.submissions if error is not ContentRejectedError)
 

@@ -105,7 +105,8 @@ _VERDICT_TEXT: Final = re.compile(
 )
 """What is said of a request, and not of the machinery that looks at requests."""
 _OUTAGE_TEXT: Final = re.compile(
-    r"\bunavailable\b(?! for legal)|\boverload|\btimed? ?out\b|\btry again later\b|\btemporar|\binternal (?:server )?error\b|"
+    r"\bunavailable\b(?! for legal)|\boverload|\btimed? ?out\b|\btry again later\b|\btemporar|"
+    r"\binternal (?:server )?error\b|"
     r"\bcapacity\b|\bbusy\b|\bmaintenance\b|\bupstream (?:error|connect|request)|\bconnection\b|\bhigh demand\b|"
     r"\b(?:could|can) ?not (?:be reached|reach|connect)|\bunreachable\b|\bfailed to (?:connect|reach|load)\b|"
     r"\brate limit|\btoo many requests\b|\bshutting down\b|\brestarting\b"
