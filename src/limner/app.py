@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,9 +28,10 @@ from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
 from limner.rpc.server import RpcServer
 from limner.rpc.servicer import ImageServicer
-from limner.service import instruments
+from limner.service import instruments, tracing
 from limner.service.catalogue import Catalogue
 from limner.service.clock import Clock, SharedClock, utc_now
+from limner.service.instruments import Recorder
 from limner.service.library import ImageLibrary
 from limner.service.marks import Marks
 from limner.service.notifications import Notifier
@@ -327,14 +328,34 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     )
 
 
-def record(settings: Settings) -> None:
-    """Let this process count what happens, when somebody looks at it."""
-    if settings.metrics_port is None:
-        return
-    # Imported when chosen: the library takes its time and memory.
-    from limner.metrics.recorder import PrometheusRecorder
+def observe(settings: Settings) -> Callable[[], None]:
+    """Let this process count and trace what happens, when somebody looks at it.
 
-    instruments.record_with(PrometheusRecorder())
+    Returns what sends the rest at the end, which blocks.
+    """
+    recorders: list[Recorder] = []
+    close: Callable[[], None] = lambda: None  # noqa: E731
+    # Imported when chosen: the libraries take their time and memory.
+    if settings.metrics_port is not None:
+        from limner.metrics.recorder import PrometheusRecorder
+
+        recorders.append(PrometheusRecorder())
+    if collector_is_set():
+        from limner.otel import Telemetry
+
+        telemetry = Telemetry()
+        tracing.trace_with(telemetry.tracer)
+        recorders += [telemetry.recorder] if telemetry.recorder else []
+        close = telemetry.close
+    instruments.record_with(*recorders)
+    return close
+
+
+def collector_is_set(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether there is a collector of OpenTelemetry, and nobody switched it off."""
+    disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    names = ("", "TRACES_", "METRICS_")
+    return not disabled and any(environment.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in names)
 
 
 def blob_store(settings: Settings) -> BlobStore:

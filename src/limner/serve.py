@@ -11,12 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from limner.app import Address, Worker, prepare, record, worker_locks
+from limner.app import Address, Worker, observe, prepare, worker_locks
 from limner.auth.local_key import LocalKeyError
 from limner.catalogue import CatalogueError
 from limner.domain.errors import LimnerError
 from limner.gateway.options import GatewayOptions
 from limner.gateway.process import Gateway, GatewayError
+from limner.otel import OtelError
 from limner.outbound.hosts import is_loopback
 from limner.reservations import PortReservations
 from limner.settings import Settings, variable
@@ -39,7 +40,7 @@ class OwnWorker:
 
     def __init__(self, settings: Settings, ports: OwnPorts) -> None:
         share_heaps()
-        record(settings)
+        self._close_telemetry = observe(settings)
         self._worker = Worker(settings)
         self._addresses = listening(settings, ports)
 
@@ -51,6 +52,7 @@ class OwnWorker:
     async def stop(self) -> None:
         """Drain and end it."""
         await self._worker.stop()
+        await asyncio.to_thread(self._close_telemetry)
 
 
 class WorkerProcess:
@@ -128,7 +130,7 @@ async def serve(settings: Settings, *, with_gateway: bool, announce: Callable[[s
         if settings.web_port is not None:
             settings = replace(settings, web_port=reservations.reserve(settings.host, settings.web_port))
         await _serve(settings, with_gateway, announce, stop, reservations)
-    except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError, WebhooksError) as error:
+    except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError, OtelError, WebhooksError) as error:
         raise StartError(str(error)) from error
     finally:
         reservations.release()

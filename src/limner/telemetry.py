@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final, TextIO
 
+from limner.service import tracing
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being answered; tasks that it starts inherit it."""
 
@@ -37,6 +39,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def context_facts() -> dict[str, str]:
+    """Return what every line of this task has: its generation's id, and its trace's when it is traced."""
+    return {"generation_id": tracing.generation_id.get(), "trace_id": tracing.traceparent()[3:35]}
+
+
 class _BatchHandler(logging.Handler):
     """Lets records pile up for a moment, and a thread write them; drops them when it can't keep up, and never waits."""
 
@@ -54,6 +61,9 @@ class _BatchHandler(logging.Handler):
         if len(self._records) >= _MAX_WAITING:
             return
         record.request_id = request_id.get()
+        for name, value in context_facts().items():
+            if value and not hasattr(record, name):
+                setattr(record, name, value)
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
             record.exc_info = None

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from limner.app import Address, Worker, record
+from limner.app import Address, Worker, observe
 from limner.settings import Settings
 from limner.telemetry import logging_to_stderr
 
@@ -36,7 +36,7 @@ async def run(settings: Settings, ports: OwnPorts) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)
     share_heaps()
-    record(settings)
+    close_telemetry = observe(settings)
     worker = Worker(settings)
     await worker.start(*listening(settings, ports))
     sys.stdout.write(f"{READY}\n")
@@ -45,6 +45,7 @@ async def run(settings: Settings, ports: OwnPorts) -> None:
     await stop.wait()
     loop.remove_reader(sys.stdin.fileno())
     await worker.stop()
+    await asyncio.to_thread(close_telemetry)
 
 
 def listening(settings: Settings, ports: OwnPorts) -> tuple[list[Address], list[Address]]:

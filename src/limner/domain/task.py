@@ -175,6 +175,8 @@ class Plan:
     """The id of each picture, known before it is made: bytes that a crash left behind are found by it."""
     prices_micros: Mapping[str, int] = field(default_factory=dict)
     """What a picture costs in millionths of a US dollar, by the model that makes it."""
+    traceparent: str = ""
+    """The span that it belongs to (W3C Trace Context); empty when nobody traces it."""
 
     @property
     def unit_cost_micros(self) -> int:

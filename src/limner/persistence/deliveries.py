@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from limner.persistence.tables import undelivered, webhook_deliveries
+from limner.persistence.tables import generations, undelivered, webhook_deliveries
 from limner.service.ports import Delivery
 
 
@@ -34,7 +34,8 @@ _workspaces = (
     .distinct()
 )
 _hold_due = (
-    select(webhook_deliveries)
+    select(webhook_deliveries, generations.c.traceparent)
+    .join(generations, generations.c.id == webhook_deliveries.c.generation_id)
     .where(
         webhook_deliveries.c.workspace_id == bindparam("in_workspace"),
         undelivered,
@@ -42,7 +43,7 @@ _hold_due = (
     )
     .order_by(webhook_deliveries.c.next_attempt_at)
     .limit(bindparam("at_most"))
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, of=webhook_deliveries)
 )
 _lease = (
     update(webhook_deliveries)
@@ -90,6 +91,12 @@ def _leased(connection: Connection, lease: DeliveryLease) -> tuple[Delivery, ...
     if rows:
         connection.execute(_lease, [{"of": row.id, "lease_until": lease.lease_until} for row in rows])
     return tuple(
-        Delivery(id=row.id, workspace_id=row.workspace_id, generation_id=row.generation_id, attempts=row.attempts)
+        Delivery(
+            id=row.id,
+            workspace_id=row.workspace_id,
+            generation_id=row.generation_id,
+            attempts=row.attempts,
+            traceparent=row.traceparent or "",
+        )
         for row in rows
     )

@@ -143,6 +143,7 @@ def plan_row(plan: Plan, granted_images: int) -> dict[str, Any]:
         "granted_images": granted_images,
         "unit_cost_micros": plan.unit_cost_micros,
         "prices_micros": dict(plan.prices_micros) if len(plan.prices_micros) > 1 else None,
+        "traceparent": plan.traceparent or None,
     }
 
 
@@ -153,6 +154,7 @@ def plan_from(row: Row[Any]) -> Plan:
         seed=row.seed,
         image_ids=tuple(row.planned_image_ids),
         prices_micros=row.prices_micros or {row.model: row.unit_cost_micros},
+        traceparent=row.traceparent or "",
     )
 
 

@@ -90,6 +90,7 @@ generations = Table(
     Column("granted_images", Integer, nullable=False, server_default="0"),
     Column("unit_cost_micros", BigInteger, nullable=False, server_default="0"),
     Column("prices_micros", Json, comment="By model; null when the only one is unit_cost_micros."),
+    Column("traceparent", Text, comment="W3C Trace Context; null when nobody traced it."),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
 )
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Final
 
 from limner.domain.errors import LimnerError
-from limner.service import failpoints
+from limner.service import failpoints, tracing
 from limner.service.clock import Clock
 from limner.service.instruments import WEBHOOK_DELIVERIES
 from limner.service.ports import Delivery, DeliveryError, ReceiverGoneError, Repository, WebhookSender
@@ -101,7 +101,12 @@ class Notifier:
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            await self._settle(delivery, await self._failure(delivery))
+            facts = {tracing.GENERATION: delivery.generation_id}
+            with tracing.span("webhook", facts, kind=tracing.Kind.CLIENT, traceparent=delivery.traceparent) as span:
+                failure = await self._failure(delivery)
+                if failure is not None:
+                    span.fail(type(failure).__name__)
+            await self._settle(delivery, failure)
         except LimnerError as error:
             # Due again when its lease ends.
             log.warning("a webhook is not settled", extra={**_names(delivery), "reason": error.reason})

@@ -130,6 +130,8 @@ class Delivery:
     generation_id: str
     attempts: int
     """How many have failed."""
+    traceparent: str = ""
+    """The span of its generation; empty when nobody traces it."""
 
 
 class Repository(Protocol):

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Final
@@ -27,7 +27,7 @@ from limner.domain.errors import (
 )
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Plan
-from limner.service import failpoints
+from limner.service import failpoints, tracing
 from limner.service.events import Preview, Progress, Watch
 from limner.service.instruments import PROVIDER_REQUEST_DURATION, QUEUE_WAIT, asked_model
 from limner.service.outcome_records import record_end
@@ -70,6 +70,7 @@ class KeptSubmission:
     repository: Repository
     provider_job_id: str = ""
     voided: bool = False
+    span: tracing.Span = field(default_factory=tracing.nothing)
     keeping: "asyncio.Task[None] | None" = None
     """Keeps the id later, when an outage hindered it."""
 
@@ -97,6 +98,8 @@ class KeptSubmission:
     async def void(self) -> None:
         """Keep that nothing was bought."""
         self.voided = True
+        self.span.note({tracing.OUTCOME: "not_bought"})
+        self.span.end()
         await self.repository.void_submission(self.generation_id, self.number)
         failpoints.reach("submission-voided")
 
@@ -262,6 +265,7 @@ class Run:
             self._superseded = True
             raise InterruptedTaskError("Another worker goes on with this.") from error
         self._submissions.append(submission)
+        submission.span = tracing.begin("purchase", {tracing.MODEL: model_id, tracing.GENERATION: self.generation.id})
         failpoints.reach("submission-kept")
         return submission
 
@@ -280,6 +284,16 @@ class Run:
     # The work itself.
 
     async def _work(self) -> None:
+        tracing.generation_id.set(self.generation.id)
+        facts = {tracing.GENERATION: self.generation.id, tracing.MODEL: self.generation.model}
+        parent = self._plan.traceparent if self._inherited else ""
+        with tracing.span("generation", facts, traceparent=parent) as span:
+            await self._do_all()
+            span.note({tracing.OUTCOME: self.generation.state.value})
+            if self.error is not None:
+                span.fail(self.error.reason)
+
+    async def _do_all(self) -> None:
         try:
             error = await self._asked()
             if isinstance(error, GenerationCancelledError):
@@ -291,7 +305,8 @@ class Run:
                 return
             failpoints.reach("before-commit")
             outcome, error = self._outcome(error)
-            await self._patiently(lambda: self._commit(outcome), DatabaseUnavailableError)
+            with tracing.span("commit"):
+                await self._patiently(lambda: self._commit(outcome), DatabaseUnavailableError)
             failpoints.reach("after-commit")
             self.error = self._final_error(outcome, error)
         except Exception:
@@ -300,6 +315,7 @@ class Run:
         finally:
             self._answer()
             self._stop_keeping()
+            self._end_purchases()
 
     async def _asked(self) -> LimnerError | None:
         """Return why the model made nothing more, or ``None`` when it is done."""
@@ -327,7 +343,9 @@ class Run:
     async def _run_model(self) -> None:
         """Wait for the workspace's turn, and let the model make the pictures."""
         waiting_since = perf_counter()
-        async with self._turns.turn(self.generation.workspace_id):
+        async with AsyncExitStack() as holding:
+            with tracing.span("queue.wait", {tracing.MODEL: self.generation.model}):
+                await holding.enter_async_context(self._turns.turn(self.generation.workspace_id))
             began = perf_counter()
             QUEUE_WAIT.observe(began - waiting_since, self.generation.model)
             outcome = "failed"
@@ -481,6 +499,11 @@ class Run:
         self._answerable.set()
         for watch in self._watches:
             watch.end()
+
+    def _end_purchases(self) -> None:
+        for each in self._submissions:
+            if isinstance(each, KeptSubmission):
+                each.span.end()
 
     def _stop_keeping(self) -> None:
         """Let go of ids that are of no use any longer."""

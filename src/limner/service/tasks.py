@@ -25,7 +25,7 @@ from limner.domain.limits import MAX_SEED
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import Failure, Generation, GenerationState, Plan, Task, UpscaleTask, input_image_ids
 from limner.domain.usage import Quota
-from limner.service import failpoints, policy
+from limner.service import failpoints, policy, tracing
 from limner.service.caller import Caller
 from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
@@ -376,6 +376,7 @@ class TaskRunner:
             prices_micros={
                 each.id: self._price_micros(each) for each in (model.capabilities, *model.capabilities.fallback)
             },
+            traceparent=tracing.traceparent(),
         )
 
     def _price_micros(self, model: ModelCapabilities) -> int:

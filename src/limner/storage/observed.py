@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from time import perf_counter
 
+from limner.service import tracing
 from limner.service.instruments import STORAGE_DURATION
 from limner.service.ports import BlobStore
 
@@ -16,7 +17,7 @@ class ObservedBlobStore:
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         """As ``BlobStore.put``."""
-        with STORAGE_DURATION.time("put"):
+        with STORAGE_DURATION.time("put"), tracing.span("store"):
             await self._blobs.put(key, data, content_type)
 
     async def read(self, key: str) -> bytes:

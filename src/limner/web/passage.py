@@ -16,7 +16,7 @@ from limner.domain import limits
 from limner.domain.errors import InternalError, LimnerError
 from limner.rpc.authorisation import accepted_caller, require_member
 from limner.rpc.call import REQUEST_ID_KEY, Call, begin, current_call
-from limner.rpc.interceptors.access_log import acceptable_id, log_call
+from limner.rpc.interceptors.access_log import acceptable_id, call_span, end_span, log_call
 from limner.rpc.policies import POLICIES, Access
 from limner.rpc.status import CODES
 from limner.service.ports import TokenVerifier
@@ -62,12 +62,14 @@ class Passage:
             begin(call)
             started = time.perf_counter()
             ended = "CANCELLED"
-            try:
-                response, ended = await _answered(answer, request, name, page)
-                return response
-            finally:
-                if logged:
-                    log_call(call, name, ended, time.perf_counter() - started, series=series)
+            with call_span(series or name, request.headers.get("traceparent", ""), noted=logged) as span:
+                try:
+                    response, ended = await _answered(answer, request, name, page)
+                    return response
+                finally:
+                    end_span(span, call, ended)
+                    if logged:
+                        log_call(call, name, ended, time.perf_counter() - started, series=series)
 
         return passed
 
