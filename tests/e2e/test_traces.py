@@ -17,6 +17,7 @@ from tests.e2e.test_breakers import until
 from tests.fakes.background import background
 from tests.fakes.fal import fake_fal
 from tests.fakes.openai import fake_openai
+from tests.fakes.recorder import Recorder
 from tests.real_parts.collector import Collector, ReceivedSpan, collector
 from tests.rest.seed import GENERATE
 from tests.service import WORKSPACE, Service, running_service
@@ -33,6 +34,7 @@ class Traced:
 
     service: Service
     collector: Collector
+    provider: Recorder | None = None
 
     def generate(self, prompt: str = PROMPT, model: str = MODEL, **headers: str) -> httpx.Response:
         with self.service.rest() as client:
@@ -55,7 +57,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
         catalogue.write(folder / "models.toml")
         env = KEYS | exporting(received) | {"LIMNER_MODELS": str(folder / "models.toml")}
         with running_service(folder / "data", env=env) as service:
-            yield Traced(service, received)
+            yield Traced(service, received, provider.recorder)
 
 
 def exporting(received: Collector) -> dict[str, str]:
@@ -89,6 +91,14 @@ def test_a_trace_goes_from_the_callers_span_to_the_purchase(traced: Traced) -> N
     assert not any(span.failed for span in spans.values())
 
 
+def test_a_provider_of_ones_own_goes_on_with_the_trace(traced: Traced) -> None:
+    trace_id = secrets.token_hex(16)
+    traced.generate(traceparent=a_parent(trace_id))
+    purchase = traced.trace(trace_id, "purchase")["purchase"]
+    assert traced.provider is not None
+    assert traced.provider.arrivals[-1].headers["traceparent"] == f"00-{trace_id}-{purchase.span_id}-01"
+
+
 def test_log_lines_of_a_generation_carry_its_trace(traced: Traced) -> None:
     trace_id = secrets.token_hex(16)
     traced.generate(traceparent=a_parent(trace_id))
@@ -117,10 +127,12 @@ def test_every_span_has_the_code_that_the_caller_was_told(
 
 def test_a_call_that_its_caller_gave_up_is_not_told_as_fine(traced: Traced) -> None:
     trace_id = secrets.token_hex(16)
-    metadata = [*traced.service.metadata(), ("traceparent", a_parent(trace_id))]
-    hanging = {"workspace_id": WORKSPACE, "prompt": "a fox [[fault:hang]]", "model_id": MODEL}
+    metadata = (*traced.service.metadata(), ("traceparent", a_parent(trace_id)))
+    request = image_service_pb2.GenerateImagesRequest(
+        workspace_id=WORKSPACE, prompt="a fox [[fault:hang]]", model_id=MODEL
+    )
     with traced.service.stub() as stub, pytest.raises(grpc.RpcError) as refused:
-        stub.GenerateImages(image_service_pb2.GenerateImagesRequest(**hanging), metadata=metadata, timeout=0.5)
+        stub.GenerateImages(request, metadata=metadata, timeout=0.5)
     assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
     call = traced.trace(trace_id, CALL)[CALL]

@@ -3,6 +3,8 @@
 import ipaddress
 from typing import Final
 
+_INTERNAL_SUFFIXES: Final = (".internal", ".local", ".lan", ".svc", ".home.arpa")
+"""Names that no public name service answers for."""
 _SPECIAL: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -36,3 +38,13 @@ def is_loopback(host: str) -> bool:
 def is_numeric(host: str) -> bool:
     """Return whether a host is an address, in whatever spelling: ``127.1``, ``0x7f000001``, ``2130706433``, ``::1``."""
     return ":" in host or host.rstrip(".").rsplit(".", 1)[-1][:1].isdigit()
+
+
+def is_internal(host: str) -> bool:
+    """Tell whether a host is one's own for sure: on this machine or network, by its address or its kind of name."""
+    if is_loopback(host):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_private
+    except ValueError:
+        return "." not in host or host.lower().endswith(_INTERNAL_SUFFIXES)

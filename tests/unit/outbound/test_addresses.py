@@ -6,7 +6,7 @@ from yarl import URL
 from limner.models.http.results import ResultAddresses, ResultError
 from limner.outbound.addresses import base_address, own_address
 from limner.outbound.errors import ForeignAddressError
-from limner.outbound.hosts import is_public
+from limner.outbound.hosts import is_internal, is_public
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,17 @@ from limner.outbound.hosts import is_public
 )  # fmt: skip
 def test_inner_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    ("host", "internal"),
+    [
+        *((host, True) for host in ("127.0.0.1", "localhost", "[::1]", "10.1.2.3", "gpu", "gpu.lan", "a.b.svc")),
+        *((host, False) for host in ("api.openai.com", "8.8.8.8", "internal.example.com", "svc.example.org")),
+    ],
+)
+def test_only_hosts_that_are_surely_ones_own_are_internal(host: str, internal: bool) -> None:
+    assert is_internal(host) is internal
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "104.18.0.1", "2606:4700::1111", "2a00:1450:4001::200e"])
