@@ -187,6 +187,10 @@ class StandIn(image_service_pb2_grpc.ImageServiceServicer):
         if b"torn" in data:
             await _abort(context, error_status("UNAVAILABLE", "STORAGE_UNAVAILABLE", "The storage is not available."))
 
+    async def SignContentUrl(self, request: Any, context: Any) -> pb.SignContentUrlResponse:
+        await self._admit("SignContentUrl", context, request.workspace_id)
+        return pb.SignContentUrlResponse(url=f"/v1/content/{request.image_id}")
+
     async def ListModels(self, request: Any, context: Any) -> pb.ListModelsResponse:
         await self._admit("ListModels", context)
         return pb.ListModelsResponse(models=[SKETCH, REALESRGAN])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from limner.auth.address_keys import AddressKeyFile, AddressKeys
 from limner.auth.claims import ClaimNames
 from limner.auth.jwks import JwksFile, JwksHttps
 from limner.auth.local_key import LocalKey
@@ -23,19 +24,23 @@ from limner.domain.image import Retention
 from limner.domain.limits import MAX_IMAGES_PER_TASK, MIB
 from limner.domain.usage import Quota
 from limner.imaging.codec import PillowCodec
+from limner.imaging.derivatives import PillowDeriver
 from limner.liveness import WorkerLocks
 from limner.persistence import schema
 from limner.persistence.repository import SqlRepository
+from limner.rpc.call import current_call
 from limner.rpc.server import RpcServer
 from limner.rpc.servicer import ImageServicer
 from limner.service import instruments, tracing
+from limner.service.addresses import SignedAddresses
 from limner.service.catalogue import Catalogue
 from limner.service.clock import Clock, SharedClock, utc_now
+from limner.service.contents import Contents
 from limner.service.instruments import Recorder
 from limner.service.library import ImageLibrary
 from limner.service.marks import Marks
 from limner.service.notifications import Notifier
-from limner.service.ports import BlobStore, ImageModel, TokenVerifier, WebhookSender
+from limner.service.ports import AddressSigner, BlobStore, ForeignAddresses, ImageModel, TokenVerifier, WebhookSender
 from limner.service.provenance import ProvenanceReader
 from limner.service.retention import Keeper
 from limner.service.stores import Stores
@@ -46,6 +51,7 @@ from limner.storage.filesystem import FileBlobStore
 from limner.storage.observed import ObservedBlobStore
 from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
+from limner.web.content import content_door
 from limner.web.door import Door
 from limner.web.openai import openai_door
 from limner.web.probes import Readiness, probes
@@ -107,7 +113,17 @@ class Worker:
         )
         self._library = ImageLibrary(self._stores, quota=rules.quota)
         self._provenance = ProvenanceReader(self._stores)
-        servicer = ImageServicer(self._tasks, self._library, self._catalogue, self._provenance)
+        self._contents = Contents(self._stores, PillowDeriver(threads=max(1, CPU_COUNT // 2)))
+        self._addresses = SignedAddresses(
+            self._contents,
+            address_signer(settings),
+            self._stores.clock,
+            foreign=foreign_addresses(settings),
+            public_url=settings.public_url,
+        )
+        servicer = ImageServicer(
+            self._tasks, self._library, self._catalogue, self._contents, self._addresses, self._provenance
+        )
         self._server = RpcServer(servicer, self._verifier)
         self.doors = self._build_doors()
         self._web = WebServer(self.doors, self._verifier, drain_timeout_s=_answers_s(settings))
@@ -118,12 +134,22 @@ class Worker:
 
     def _build_doors(self) -> tuple[Door, ...]:
         readiness = Readiness((("database", self._stores.repository.check), ("storage", self._stores.blobs.check)))
-        scratch = self._settings.data_dir
         return (
             probes(readiness, lambda: self._web.is_draining()),
+            content_door(self._contents, self._addresses),
             reference_door(),
-            openai_door(self._tasks, self._library, self._catalogue, scratch=scratch),
+            openai_door(
+                self._tasks,
+                self._library,
+                self._contents,
+                self._catalogue,
+                scratch=self._settings.data_dir,
+                sign=self._signed_url,
+            ),
         )
+
+    async def _signed_url(self, workspace_id: str, image_id: str) -> str:
+        return (await self._addresses.sign(workspace_id, image_id, origin=current_call().origin)).url
 
     async def start(self, addresses: Sequence[Address], web_addresses: Sequence[Address] = ()) -> None:
         """Listen on all addresses, of gRPC and of HTTP, and begin to answer."""
@@ -175,6 +201,7 @@ class Worker:
         if self._webhooks is not None:
             await self._webhooks.close()
         await self._models.close()
+        self._contents.close()
         await self._stores.close()
         await self._verifier.close()
         self._locks.release(self._id)
@@ -296,6 +323,25 @@ def spool(settings: Settings) -> FileSpool:
 def build_catalogue(settings: Settings, models: Sequence[ImageModel]) -> Catalogue:
     """Return the catalogue of these models, with the defaults that the operator chose."""
     return Catalogue(models, default_models(models, settings.default_generate_model, settings.default_edit_model))
+
+
+def address_signer(settings: Settings) -> AddressSigner:
+    """Return what signs addresses of pictures: by the keys of the settings, or else by those of the data directory.
+
+    Raises ``AddressKeyError`` when they can't be used.
+    """
+    if settings.url_keys:
+        return AddressKeys.of_texts(settings.url_keys)
+    return AddressKeyFile(settings.data_dir)
+
+
+def foreign_addresses(settings: Settings) -> ForeignAddresses | None:
+    """Return what makes addresses of the storage itself; ``None`` where ours are used."""
+    if settings.signed_urls != "gcs":
+        return None
+    store = _blob_store(settings)
+    assert isinstance(store, ForeignAddresses)
+    return store
 
 
 def claim_names(settings: Settings) -> ClaimNames:

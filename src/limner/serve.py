@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from limner.app import Address, Worker, observe, prepare, worker_locks
+from limner.auth.address_keys import AddressKeyError
 from limner.auth.local_key import LocalKeyError
 from limner.catalogue import CatalogueError
 from limner.domain.errors import LimnerError
@@ -130,7 +131,16 @@ async def serve(settings: Settings, *, with_gateway: bool, announce: Callable[[s
         if settings.web_port is not None:
             settings = replace(settings, web_port=reservations.reserve(settings.host, settings.web_port))
         await _serve(settings, with_gateway, announce, stop, reservations)
-    except (CatalogueError, GatewayError, LimnerError, LocalKeyError, OSError, OtelError, WebhooksError) as error:
+    except (
+        AddressKeyError,
+        CatalogueError,
+        GatewayError,
+        LimnerError,
+        LocalKeyError,
+        OSError,
+        OtelError,
+        WebhooksError,
+    ) as error:
         raise StartError(str(error)) from error
     finally:
         reservations.release()

@@ -96,6 +96,19 @@ def _jwks(value: str) -> str:
     return value
 
 
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must be an http or https address")
+    return value.rstrip("/")
+
+
+def _signed_urls(value: str) -> str:
+    if value not in ("own", "gcs"):
+        raise ValueError("must be own or gcs")
+    return value
+
+
 def _path(value: str) -> Path:
     return Path(value).expanduser()
 
@@ -174,6 +187,14 @@ class Settings:
     host: str = _setting(_text, "127.0.0.1", "address to listen on")
     grpc_port: int = _setting(_port, 50051, "port of gRPC; 0 for a free one")
     http_port: int = _setting(_port, 8080, "port of REST, grpc-web and gRPC through Envoy; 0 for a free one")
+    public_url: str = _setting(_public_url, "", "where callers reach the service, such as https://images.example.com")
+    url_keys: tuple[str, ...] = _setting(
+        _list,
+        (),
+        "keys of signed addresses in base64, newest first; default: in the data folder",
+        secret=True,
+    )
+    signed_urls: str = _setting(_signed_urls, "own", "whose signed addresses: own, or gcs for the storage's")
     web_port: int | None = _setting(
         _port, None, "port of the workers' HTTP for an Envoy of your own; default: only the built-in one reaches it"
     )
@@ -263,6 +284,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     yield from _tls_faults(settings)
     yield from _c2pa_faults(settings)
+    if settings.signed_urls == "gcs" and not settings.storage.startswith("gs://"):
+        yield "LIMNER_SIGNED_URLS: gcs needs pictures in a bucket: LIMNER_STORAGE=gs://bucket"
     if settings.models is not None and not settings.models.is_file():
         yield f"LIMNER_MODELS: there is no file {settings.models}"
     if settings.webhooks is not None and not settings.webhooks.is_file():

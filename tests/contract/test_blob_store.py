@@ -145,6 +145,101 @@ async def test_the_keys_of_a_range_are_listed(store: BlobStore) -> None:
     assert [key async for key in store.keys(keys[4], "f" * 32)] == []
 
 
+async def taken(store: BlobStore, key: str, start: int = 0, end: int | None = None, **how: int) -> bytes:
+    """What is read of an opened blob, in parts of 7 bytes."""
+    blob = await store.open(key, **how)
+    parts = [part async for part in blob.parts(start, blob.size_bytes if end is None else end, 7)]
+    assert all(0 < len(part) <= 7 for part in parts)
+    await blob.close()
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("whole_bytes", [0, 26, 1000])
+async def test_what_was_put_is_opened_and_read_in_part(store: BlobStore, whole_bytes: int) -> None:
+    key, data = new_id(), bytes(range(26))
+    await store.put(key, data, PNG)
+
+    blob = await store.open(key, whole_bytes=whole_bytes)
+
+    assert blob.size_bytes == 26
+    assert blob.whole in (None, data)
+    assert await taken(store, key, whole_bytes=whole_bytes) == data
+    assert await taken(store, key, 5, 20, whole_bytes=whole_bytes) == data[5:20]
+    assert await taken(store, key, 25, 26, whole_bytes=whole_bytes) == data[25:]
+    await blob.close()
+
+
+async def test_what_is_not_there_can_not_be_opened(store: BlobStore) -> None:
+    for key in (new_id(), f"{new_id()}/512.webp"):
+        with pytest.raises(BlobNotFoundError):
+            await store.open(key)
+
+
+async def test_a_variant_is_kept_beside_its_picture_and_listed_with_none(store: BlobStore) -> None:
+    key = new_id()
+    await store.put(key, b"picture", PNG)
+    await store.put(f"{key}/512.webp", b"smaller", "image/webp")
+
+    assert await store.read(f"{key}/512.webp") == b"smaller"
+    assert await taken(store, f"{key}/512.webp") == b"smaller"
+    assert await store.read(key) == b"picture"
+    assert [each async for each in store.keys("", "f" * 32) if each.startswith(key)] == [key]
+
+
+async def test_of_two_variants_of_one_name_the_first_stays(store: BlobStore) -> None:
+    key = f"{new_id()}/512.webp"
+    await store.put(key, b"first", "image/webp")
+    await store.put(key, b"first", "image/webp")
+
+    with pytest.raises(BlobExistsError):
+        await store.put(key, b"other", "image/webp")
+
+    assert await store.read(key) == b"first"
+
+
+async def test_deleting_a_picture_takes_its_variants_along_and_no_others(store: BlobStore) -> None:
+    key, other = new_id(), new_id()
+    for each in (key, other):
+        await store.put(each, b"picture", PNG)
+        for name in ("512.webp", "full.avif"):
+            await store.put(f"{each}/{name}", b"smaller", "image/webp")
+
+    await store.delete(key)
+
+    for gone in (key, f"{key}/512.webp", f"{key}/full.avif"):
+        with pytest.raises(BlobNotFoundError):
+            await store.read(gone)
+    assert await store.read(f"{other}/512.webp") == b"smaller"
+
+
+async def test_variants_are_deleted_even_where_their_picture_is_gone_already(store: BlobStore) -> None:
+    key = new_id()
+    await store.put(f"{key}/512.webp", b"smaller", "image/webp")
+
+    await store.delete(key)
+
+    with pytest.raises(BlobNotFoundError):
+        await store.read(f"{key}/512.webp")
+
+
+async def test_variants_that_are_put_while_their_picture_is_deleted_leave_nothing_broken(store: BlobStore) -> None:
+    key = new_id()
+    names = [f"{key}/{number}.webp" for number in range(20)]
+
+    await asyncio.gather(*(store.put(name, b"smaller", "image/webp") for name in names), store.delete(key))
+    await store.delete(key)
+
+    for name in names:
+        with pytest.raises(BlobNotFoundError):
+            await store.read(name)
+
+
+@pytest.mark.parametrize("variant", ["", "x", "../x.webp", "512.webp/x.webp", "A.webp", ".webp", "512.webp\n"])
+async def test_what_is_no_name_of_a_variant_never_becomes_one(store: BlobStore, variant: str) -> None:
+    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+        await store.put(f"{new_id()}/{variant}", b"picture", PNG)
+
+
 async def test_what_was_put_is_read_back(store: BlobStore) -> None:
     key = new_id()
     await store.put(key, b"\x00picture\xff", PNG)

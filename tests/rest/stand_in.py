@@ -134,6 +134,12 @@ class StandIn(ImageServiceServicer):
         await self.note(request, context)
         return empty_pb2.Empty()
 
+    async def SignContentUrl(
+        self, request: image_service_pb2.SignContentUrlRequest, context: Context
+    ) -> image_service_pb2.SignContentUrlResponse:
+        await self.note(request, context)
+        return image_service_pb2.SignContentUrlResponse(url=self.metadata["x-limner-origin"])
+
     async def GetImageContent(
         self, request: image_service_pb2.GetImageContentRequest, context: Context
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:

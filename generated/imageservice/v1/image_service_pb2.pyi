@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from imageservice.v1 import image_pb2 as _image_pb2
 import builtins as _builtins
@@ -764,6 +765,8 @@ class GetImageContentRequest(_message.Message):
     WORKSPACE_ID_FIELD_NUMBER: _builtins.int
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     GENERATION_ID_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     workspace_id: _builtins.str
     """The workspace."""
     image_id: _builtins.str
@@ -772,20 +775,102 @@ class GetImageContentRequest(_message.Message):
     """A generation that started from the image. Default: none; then the image
     must not be deleted.
     """
+    width: _builtins.int
+    """The width of a derivative in pixels: 128, 256, 512, 1024 or 2048. An image
+    that is narrower keeps its own. Default: the image's own width.
+    """
+    format: _builtins.str
+    """The file format of a derivative: `png`, `jpeg`, `webp` or `avif`. Default:
+    the image's own format.
+    """
     def __init__(
         self,
         *,
         workspace_id: _builtins.str = ...,
         image_id: _builtins.str = ...,
         generation_id: _builtins.str = ...,
+        width: _builtins.int = ...,
+        format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "image_id", b"image_id", "workspace_id", b"workspace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "generation_id", b"generation_id", "image_id", b"image_id", "width", b"width", "workspace_id", b"workspace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetImageContentRequest: _TypeAlias = GetImageContentRequest  # noqa: Y015
+
+@_typing.final
+class SignContentUrlRequest(_message.Message):
+    """Request of `SignContentUrl`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    workspace_id: _builtins.str
+    """The workspace."""
+    image_id: _builtins.str
+    """The image."""
+    ttl_seconds: _builtins.int
+    """How long the address is good, in seconds: 1 to 604800, which is 7 days.
+    Default: 3600.
+    """
+    width: _builtins.int
+    """The width of a derivative, as in `GetImageContent`."""
+    format: _builtins.str
+    """The file format of a derivative, as in `GetImageContent`."""
+    def __init__(
+        self,
+        *,
+        workspace_id: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        ttl_seconds: _builtins.int | None = ...,
+        width: _builtins.int = ...,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds", "format", b"format", "image_id", b"image_id", "ttl_seconds", b"ttl_seconds", "width", b"width", "workspace_id", b"workspace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
+    _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_seconds) -> _WhichOneofReturnType__ttl_seconds | None: ...
+
+Global___SignContentUrlRequest: _TypeAlias = SignContentUrlRequest  # noqa: Y015
+
+@_typing.final
+class SignContentUrlResponse(_message.Message):
+    """Response of `SignContentUrl`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The address. Over gRPC a path below the service's own address, unless the
+    operator set the public one.
+    """
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it expires."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignContentUrlResponse: _TypeAlias = SignContentUrlResponse  # noqa: Y015
 
 @_typing.final
 class GetProvenanceRequest(_message.Message):

@@ -109,6 +109,11 @@ class ImageServiceStub:
                 request_serializer=imageservice_dot_v1_dot_image__service__pb2.VerifyImageRequest.SerializeToString,
                 response_deserializer=imageservice_dot_v1_dot_provenance__pb2.Provenance.FromString,
                 _registered_method=True)
+        self.SignContentUrl = channel.unary_unary(
+                '/imageservice.v1.ImageService/SignContentUrl',
+                request_serializer=imageservice_dot_v1_dot_image__service__pb2.SignContentUrlRequest.SerializeToString,
+                response_deserializer=imageservice_dot_v1_dot_image__service__pb2.SignContentUrlResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/imageservice.v1.ImageService/ListModels',
                 request_serializer=imageservice_dot_v1_dot_image__service__pb2.ListModelsRequest.SerializeToString,
@@ -223,9 +228,13 @@ class ImageServiceServicer:
 
     def GetImageContent(self, request, context):
         """Gets the bytes of an image, exactly as stored, in messages of at most 256
-        KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-        `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
-        generation started from, even when it was deleted since.
+        KiB. With `width` or `format` it gets a derivative instead: upright, never
+        enlarged, made once and kept as long as the image. Sends `etag` (which
+        stands for the bytes), `cache-control` and `x-content-length` (the size in
+        bytes; over REST `content-length`) ahead. With `generation_id` it gets an
+        image that this generation started from, even when it was deleted since.
+        Over REST `If-None-Match` is answered by 304, `HEAD` as `GET` without the
+        body, and a single `Range` by 206.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,6 +254,15 @@ class ImageServiceServicer:
         TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
         is answered too: its mark says so. What a manifest only refers to is not
         fetched, and nobody is asked whether a certificate was revoked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignContentUrl(self, request, context):
+        """Makes an address under which anybody, such as a browser, gets the bytes of
+        an image without an access token until it expires. It is not kept, and ends
+        with the image.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -331,6 +349,11 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.VerifyImage,
                     request_deserializer=imageservice_dot_v1_dot_image__service__pb2.VerifyImageRequest.FromString,
                     response_serializer=imageservice_dot_v1_dot_provenance__pb2.Provenance.SerializeToString,
+            ),
+            'SignContentUrl': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignContentUrl,
+                    request_deserializer=imageservice_dot_v1_dot_image__service__pb2.SignContentUrlRequest.FromString,
+                    response_serializer=imageservice_dot_v1_dot_image__service__pb2.SignContentUrlResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -700,6 +723,33 @@ class ImageService:
             '/imageservice.v1.ImageService/VerifyImage',
             imageservice_dot_v1_dot_image__service__pb2.VerifyImageRequest.SerializeToString,
             imageservice_dot_v1_dot_provenance__pb2.Provenance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignContentUrl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imageservice.v1.ImageService/SignContentUrl',
+            imageservice_dot_v1_dot_image__service__pb2.SignContentUrlRequest.SerializeToString,
+            imageservice_dot_v1_dot_image__service__pb2.SignContentUrlResponse.FromString,
             options,
             channel_credentials,
             insecure,

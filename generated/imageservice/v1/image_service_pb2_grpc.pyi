@@ -93,9 +93,13 @@ class ImageServiceStub:
     """
     GetImageContent: _grpc.UnaryStreamMultiCallable[_image_service_pb2.GetImageContentRequest, _httpbody_pb2.HttpBody]
     """Gets the bytes of an image, exactly as stored, in messages of at most 256
-    KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-    `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
-    generation started from, even when it was deleted since.
+    KiB. With `width` or `format` it gets a derivative instead: upright, never
+    enlarged, made once and kept as long as the image. Sends `etag` (which
+    stands for the bytes), `cache-control` and `x-content-length` (the size in
+    bytes; over REST `content-length`) ahead. With `generation_id` it gets an
+    image that this generation started from, even when it was deleted since.
+    Over REST `If-None-Match` is answered by 304, `HEAD` as `GET` without the
+    body, and a single `Range` by 206.
     """
     GetProvenance: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.GetProvenanceRequest, _provenance_pb2.Provenance]
     """Tells the marks of an image as it is stored: whether it carries a signed
@@ -107,6 +111,11 @@ class ImageServiceStub:
     TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
     is answered too: its mark says so. What a manifest only refers to is not
     fetched, and nobody is asked whether a certificate was revoked.
+    """
+    SignContentUrl: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.SignContentUrlRequest, _image_service_pb2.SignContentUrlResponse]
+    """Makes an address under which anybody, such as a browser, gets the bytes of
+    an image without an access token until it expires. It is not kept, and ends
+    with the image.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ListModelsRequest, _image_service_pb2.ListModelsResponse]
     """Lists the models that the operator configured, and what each can do."""
@@ -174,9 +183,13 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """
     GetImageContent: _aio.UnaryStreamMultiCallable[_image_service_pb2.GetImageContentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Gets the bytes of an image, exactly as stored, in messages of at most 256
-    KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-    `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
-    generation started from, even when it was deleted since.
+    KiB. With `width` or `format` it gets a derivative instead: upright, never
+    enlarged, made once and kept as long as the image. Sends `etag` (which
+    stands for the bytes), `cache-control` and `x-content-length` (the size in
+    bytes; over REST `content-length`) ahead. With `generation_id` it gets an
+    image that this generation started from, even when it was deleted since.
+    Over REST `If-None-Match` is answered by 304, `HEAD` as `GET` without the
+    body, and a single `Range` by 206.
     """
     GetProvenance: _aio.UnaryUnaryMultiCallable[_image_service_pb2.GetProvenanceRequest, _provenance_pb2.Provenance]  # type: ignore[assignment]
     """Tells the marks of an image as it is stored: whether it carries a signed
@@ -188,6 +201,11 @@ class ImageServiceAsyncStub(ImageServiceStub):
     TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
     is answered too: its mark says so. What a manifest only refers to is not
     fetched, and nobody is asked whether a certificate was revoked.
+    """
+    SignContentUrl: _aio.UnaryUnaryMultiCallable[_image_service_pb2.SignContentUrlRequest, _image_service_pb2.SignContentUrlResponse]  # type: ignore[assignment]
+    """Makes an address under which anybody, such as a browser, gets the bytes of
+    an image without an access token until it expires. It is not kept, and ends
+    with the image.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ListModelsRequest, _image_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that the operator configured, and what each can do."""
@@ -318,9 +336,13 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Gets the bytes of an image, exactly as stored, in messages of at most 256
-        KiB. Sends `etag` (a digest of the bytes), `cache-control` and
-        `x-content-length` (the size in bytes; over REST `content-length`) ahead. With `generation_id` it gets an image that this
-        generation started from, even when it was deleted since.
+        KiB. With `width` or `format` it gets a derivative instead: upright, never
+        enlarged, made once and kept as long as the image. Sends `etag` (which
+        stands for the bytes), `cache-control` and `x-content-length` (the size in
+        bytes; over REST `content-length`) ahead. With `generation_id` it gets an
+        image that this generation started from, even when it was deleted since.
+        Over REST `If-None-Match` is answered by 304, `HEAD` as `GET` without the
+        body, and a single `Range` by 206.
         """
 
     @_abc_1.abstractmethod
@@ -344,6 +366,17 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         TIFF file of at most 20 MiB. A file that is broken, or whose manifest is,
         is answered too: its mark says so. What a manifest only refers to is not
         fetched, and nobody is asked whether a certificate was revoked.
+        """
+
+    @_abc_1.abstractmethod
+    def SignContentUrl(
+        self,
+        request: _image_service_pb2.SignContentUrlRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_service_pb2.SignContentUrlResponse, _abc.Awaitable[_image_service_pb2.SignContentUrlResponse]]:
+        """Makes an address under which anybody, such as a browser, gets the bytes of
+        an image without an access token until it expires. It is not kept, and ends
+        with the image.
         """
 
     @_abc_1.abstractmethod

@@ -27,6 +27,12 @@ PREVIOUS_HOSTS: Final = extension(
     {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
 )
 CALL_FILTERS: Final = ("admission", "drain", "lua", "grpc_web", "transcoder")
+ORIGIN: Final = {
+    "header": {"key": "x-limner-origin", "value": "%REQ(x-forwarded-proto)%://%REQ(:authority)%"},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
+"""By which address a caller reached the gateway: what the service tells whole addresses by."""
+
 DISABLED: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
 
 
@@ -96,6 +102,7 @@ def to_workers(match: Json) -> Json:
         "match": match,
         "route": {"cluster": WORKERS, "timeout": "0s", "retry_policy": retries},
         "request_body_buffer_limit": MAX_JSON_BYTES,
+        "request_headers_to_add": [ORIGIN],
     }
 
 
@@ -122,6 +129,7 @@ def to_web(route: WebRoute) -> Json:
             },
         },
         "request_body_buffer_limit": MAX_JSON_BYTES,
+        "request_headers_to_add": [ORIGIN],
         "typed_per_filter_config": dict.fromkeys(CALL_FILTERS, DISABLED),
     }
 

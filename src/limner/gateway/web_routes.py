@@ -24,4 +24,7 @@ WEB_ROUTES: Final = (
     WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/edits"),
     WebRoute("GET", "/v1/workspaces/{workspaceId}/openai/models"),
     WebRoute("GET", "/v1/workspaces/{workspaceId}/openai/models/{model}"),
+    WebRoute("GET", "/v1/workspaces/{workspaceId}/images/{imageId}/content"),
+    WebRoute("GET", "/v1/workspaces/{workspaceId}/generations/{generationId}/inputs/{imageId}/content"),
+    WebRoute("GET", "/v1/content/{address}"),
 )

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from typing import Final
 
 from limner.domain.errors import OverloadedError
@@ -23,6 +24,7 @@ SMALL_PIXELS: Final = 1_600_000
 """Largest picture that is decoded whole in a thread of the service, such as 1536x1024."""
 
 SMALL_BUFFERED_BYTES: Final = 8 << 20
+PIXELS: Final = "limner.imaging.pixels"
 _TIMEOUT_S: Final = 60.0
 
 
@@ -64,7 +66,7 @@ def _verify(data: bytes) -> PictureInfo:
     if _is_light(header):
         decode(data)
     else:
-        _in_own_process("decode", data)
+        in_own_process(PIXELS, ["decode"], data)
     return PictureInfo(format=header.format, width=header.width, height=header.height)
 
 
@@ -73,7 +75,7 @@ def _convert(data: bytes, to: OutputFormat) -> bytes:
         return data
     if count_pixels(data) <= SMALL_PIXELS:
         return convert(data, to)
-    return _in_own_process(to.value, data)
+    return in_own_process(PIXELS, [to.value], data)
 
 
 def _is_light(header: Header) -> bool:
@@ -83,12 +85,16 @@ def _is_light(header: Header) -> bool:
     return header.buffered_bytes <= SMALL_BUFFERED_BYTES
 
 
-def _in_own_process(action: str, data: bytes) -> bytes:
+def in_own_process(module: str, arguments: Sequence[str], data: bytes) -> bytes:
+    """Return what a module of this room, run as a program, makes of a picture. Blocks.
+
+    Raises ``InvalidPictureError`` when the picture is at fault, and ``OverloadedError`` without room for a process.
+    """
     # Files and not pipes: whole pictures are read and written without the interpreter's lock.
     with tempfile.TemporaryFile(buffering=0) as given, tempfile.TemporaryFile(buffering=0) as made:
         given.write(data)
         given.seek(0)
-        code = _run(action, given.fileno(), made.fileno())
+        code = _run(module, arguments, given.fileno(), made.fileno())
         made.seek(0)
         result = made.read()
     if code == AT_FAULT:
@@ -100,10 +106,10 @@ def _in_own_process(action: str, data: bytes) -> bytes:
     return result
 
 
-def _run(action: str, given: int, made: int) -> int:
+def _run(module: str, arguments: Sequence[str], given: int, made: int) -> int:
     # No environment but the import path: a decoder that is taken over finds no keys there.
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-P", "-m", "limner.imaging.pixels", action]
+    command = [sys.executable, "-P", "-m", module, *arguments]
     try:
         return subprocess.run(  # noqa: S603 (a fixed command)
             command, stdin=given, stdout=made, stderr=subprocess.DEVNULL, env=environment, timeout=_TIMEOUT_S

@@ -8,6 +8,7 @@ It ends with 0, or with 3 and a sentence for the caller on its output when the p
 import io
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Final
 
 from limner.domain.image import OutputFormat
@@ -83,6 +84,24 @@ def convert(data: bytes, to: OutputFormat) -> bytes:
     return _encode(*_prepare(picture, to), to)
 
 
+def for_showing(data: bytes, width: int) -> "tuple[Image, bytes | None]":
+    """Return the picture upright, as grey, RGB or RGBA, at most so wide, and its colour profile."""
+    from PIL.Image import Resampling
+
+    picture = _open(data)
+    require_dimensions(*picture.size)
+    if width and picture.format == "JPEG":
+        # Twice what is needed, in either direction: then less is decoded than a large photograph has.
+        scale = min(1.0, 2 * width / min(picture.size))
+        picture.draft(None, (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    _load(picture)
+    shown, profile = _prepare(picture, OutputFormat.PNG)
+    if width and width < shown.width:
+        height = max(1, round(shown.height * width / shown.width))
+        shown = shown.resize((width, height), Resampling.LANCZOS, reducing_gap=2.0)
+    return shown, profile
+
+
 def _prepare(picture: "Image", to: OutputFormat) -> "tuple[Image, bytes | None]":
     """Return the pixels as the format takes them, and the colour profile that speaks of them."""
     profile = picture.info.get("icc_profile")
@@ -142,7 +161,7 @@ def _with_own_colours(picture: "Image", to: OutputFormat) -> "Image":
     """Return the picture as grey, RGB or RGBA, whichever holds all of it and the format takes."""
     if picture.has_transparency_data:
         picture = _in_mode(picture, "RGBA")
-        return _on_white(picture) if to is OutputFormat.JPEG else picture
+        return on_white(picture) if to is OutputFormat.JPEG else picture
     if picture.mode in ("1", "L") and to is not OutputFormat.WEBP:
         return _in_mode(picture, "L")
     return _in_mode(picture, "RGB")
@@ -152,7 +171,8 @@ def _in_mode(picture: "Image", mode: str) -> "Image":
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _on_white(picture: "Image") -> "Image":
+def on_white(picture: "Image") -> "Image":
+    """Return the picture without transparency."""
     # Strip by strip: Pillow keeps the interpreter to itself while it composes.
     from PIL import Image
 
@@ -191,12 +211,17 @@ def _save(picture: "Image", file: IO[bytes], to: OutputFormat, profile: bytes | 
 
 def main() -> int:
     """Do what the first argument says with the picture on standard input."""
+    return run_program(lambda data: _act(sys.argv[1], data))
+
+
+def run_program(act: Callable[[bytes], bytes]) -> int:
+    """Answer on standard output what is made of the picture on standard input; return the exit code."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     data = sys.stdin.buffer.read()
     try:
-        result = _act(sys.argv[1], data)
+        result = act(data)
     except InvalidPictureError as error:
         sys.stdout.write(str(error))
         return AT_FAULT

@@ -12,6 +12,8 @@ from limner.service.caller import Caller
 Context: TypeAlias = aio.ServicerContext[Any, Any]
 
 REQUEST_ID_KEY: Final = "x-request-id"
+ORIGIN_KEY: Final = "x-limner-origin"
+"""Metadata with scheme and host by which a caller of REST reached the gateway."""
 
 
 @dataclass(slots=True)
@@ -20,6 +22,8 @@ class Call:
 
     request_id: str
     caller: Caller | None = None
+    origin: str = ""
+    """By which address the caller reached the gateway, such as ``http://host:8080``; empty without one."""
     headers: list[tuple[str, str]] = field(default_factory=list)
     """Initial metadata, sent with the first message of the answer."""
 

@@ -16,6 +16,7 @@ from limner.domain.errors import FieldViolation, InvalidFieldError, QuotaExceede
 from limner.domain.model import ModelCapabilities
 from limner.rpc.status import status_of_failure
 from limner.service import events
+from limner.service.addresses import SignedAddress
 from limner.service.drafts import TaskDraft
 
 TaskResponse = TypeVar(
@@ -211,6 +212,11 @@ def content_message(data: bytes, content_type: str) -> HttpBody:
 def _input_message(generation_id: str, source: image.Image) -> image_pb2.Image:
     path = f"/v1/workspaces/{_path_part(source.workspace_id)}/generations/{generation_id}/inputs/{source.id}/content"
     return _image_message(source, path)
+
+
+def address_message(address: SignedAddress) -> image_service_pb2.SignContentUrlResponse:
+    """Write a signed address."""
+    return image_service_pb2.SignContentUrlResponse(url=address.url, expires_at=_timestamp(address.expires_at))
 
 
 def _image_message(source: image.Image, content_path: str) -> image_pb2.Image:

@@ -32,6 +32,7 @@ POLICIES: Final[Mapping[str, Access]] = {
     f"{_SERVICE}/GetImageContent": Access.MEMBER,
     f"{_SERVICE}/GetProvenance": Access.MEMBER,
     f"{_SERVICE}/VerifyImage": Access.MEMBER,
+    f"{_SERVICE}/SignContentUrl": Access.MEMBER,
     f"{_SERVICE}/ListModels": Access.TOKEN,
     f"{_SERVICE}/GetUsage": Access.MEMBER,
     "/grpc.health.v1.Health/Check": Access.OPEN,
@@ -42,4 +43,5 @@ POLICIES: Final[Mapping[str, Access]] = {
     "probes": Access.OPEN,
     "reference": Access.OPEN,
     "openai.models": Access.MEMBER,
+    "signed-content": Access.OPEN,  # its address is signed, which is looked at before anything else
 }

@@ -1,6 +1,7 @@
 """The calls: read the request, ask the service, write the answer."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +16,9 @@ from limner.rpc import mapping, page_token
 from limner.rpc.call import Context, current_call, current_caller, header_values
 from limner.rpc.provenance import provenance_message
 from limner.rpc.violations import Violations, found_by_gateway
+from limner.service.addresses import DEFAULT_TTL_S, SignedAddresses
 from limner.service.catalogue import Catalogue
+from limner.service.contents import Contents
 from limner.service.drafts import TaskDraft, checked
 from limner.service.idempotency import claim_of
 from limner.service.library import ImageLibrary
@@ -29,10 +32,18 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
     """``imageservice.v1.ImageService``. Every call was authorised before it gets here."""
 
     def __init__(
-        self, tasks: TaskRunner, library: ImageLibrary, catalogue: Catalogue, provenance: ProvenanceReader
+        self,
+        tasks: TaskRunner,
+        library: ImageLibrary,
+        catalogue: Catalogue,
+        contents: Contents,
+        addresses: SignedAddresses,
+        provenance: ProvenanceReader,
     ) -> None:
         self._tasks = tasks
         self._library = library
+        self._contents = contents
+        self._addresses = addresses
         self._catalogue = catalogue
         self._provenance = provenance
 
@@ -112,14 +123,36 @@ class ImageServicer(image_service_pb2_grpc.ImageServiceServicer):
         self, request: image_service_pb2.GetImageContentRequest, context: Context
     ) -> AsyncIterator[HttpBody]:
         """Stream the bytes of an image."""
-        image, chunks = await self._library.content(request.workspace_id, request.image_id, request.generation_id)
-        current_call().headers += (
-            ("etag", f'"{image.sha256}"'),
-            ("cache-control", "private, max-age=31536000, immutable"),
-            ("x-content-length", str(image.size_bytes)),
+        content = await self._contents.find(
+            request.workspace_id,
+            request.image_id,
+            request.generation_id,
+            width=request.width,
+            format_name=request.format,
         )
-        async for chunk in chunks:
-            yield mapping.content_message(chunk, image.format.content_type)
+        size_bytes, chunks = await self._contents.stream(content)
+        current_call().headers += (
+            ("etag", f'"{content.etag}"'),
+            ("cache-control", "private, max-age=31536000, immutable"),
+            ("x-content-length", str(size_bytes)),
+        )
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield mapping.content_message(chunk, content.content_type)
+
+    async def SignContentUrl(
+        self, request: image_service_pb2.SignContentUrlRequest, context: Context
+    ) -> image_service_pb2.SignContentUrlResponse:
+        """Make an address of an image that needs no token."""
+        address = await self._addresses.sign(
+            request.workspace_id,
+            request.image_id,
+            ttl_s=request.ttl_seconds if request.HasField("ttl_seconds") else DEFAULT_TTL_S,
+            width=request.width,
+            format_name=request.format,
+            origin=current_call().origin,
+        )
+        return mapping.address_message(address)
 
     async def GetProvenance(
         self, request: image_service_pb2.GetProvenanceRequest, context: Context

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from limner.domain import limits
@@ -13,7 +12,7 @@ from limner.domain.usage import Quota, Usage
 from limner.service import failpoints, policy
 from limner.service.caller import Caller
 from limner.service.instruments import EXPIRED_IMAGES
-from limner.service.ports import BlobNotFoundError, InvalidPictureError
+from limner.service.ports import InvalidPictureError
 from limner.service.stores import Stores, digest
 
 log = logging.getLogger(__name__)
@@ -94,11 +93,6 @@ class ImageLibrary:
         except LimnerError as error:
             log.warning("bytes of deleted images are purged later", extra={"reason": error.reason})
 
-    async def content(self, workspace_id: str, image_id: str, generation_id: str) -> tuple[Image, AsyncIterator[bytes]]:
-        """Return an image and its bytes; with a generation, an image that it started from, even a deleted one."""
-        image = await self._readable(workspace_id, image_id, generation_id)
-        return image, self._bytes_of(image)
-
     async def usage(self, workspace_id: str) -> Usage:
         """Return what the workspace used in the running month, and may use."""
         repository = self._stores.repository
@@ -114,24 +108,6 @@ class ImageLibrary:
             except LimnerError as error:
                 log.warning("deleted images are not purged", extra={"reason": error.reason})
             await asyncio.sleep(PURGE_INTERVAL_S)
-
-    async def _readable(self, workspace_id: str, image_id: str, generation_id: str) -> Image:
-        if not generation_id:
-            return await self.image(workspace_id, image_id)
-        known = is_id(image_id) and is_id(generation_id)
-        image = await self._stores.repository.input_image(workspace_id, generation_id, image_id) if known else None
-        if image is None:
-            raise ImageNotFoundError
-        return image
-
-    async def _bytes_of(self, image: Image) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._stores.blobs.stream(image.id, limits.CONTENT_CHUNK_BYTES):
-                yield chunk
-        except BlobNotFoundError as error:
-            # Deleted since the row was read; a row without bytes is otherwise a fault for the sweeper.
-            log.warning("an image has no bytes", extra={"image_id": image.id})
-            raise ImageNotFoundError from error
 
     async def _purge(self, image_ids: tuple[str, ...]) -> None:
         """Delete the bytes first, so that a crash between leaves a mark to purge again."""

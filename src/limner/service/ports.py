@@ -6,9 +6,10 @@ into those of ``limner.domain.errors`` at its edge (``raise … from error``).
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol, runtime_checkable
+from datetime import datetime, timedelta
+from typing import BinaryIO, Protocol, runtime_checkable
 
+from limner.domain.derivative import Derivative
 from limner.domain.image import Cursor, Image, ImageFilter, ImagePage, OutputFormat, Retention
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import Generation, MissingPicture, Plan, Task
@@ -28,8 +29,32 @@ class LeaseLostError(Exception):
     """Another worker goes on with the generation."""
 
 
+class OpenBlob(Protocol):
+    """A blob that was found: what is deleted meanwhile can still be read, or ends with ``BlobNotFoundError``."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes it has."""
+
+    @property
+    def whole(self) -> bytes | None:
+        """All of its bytes, when it has so few that they were read at once."""
+
+    @property
+    def file(self) -> BinaryIO | None:
+        """The file on this machine, for ``sendfile``; not to be read on the event loop."""
+
+    def parts(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from ``start`` up to ``end``, exclusive, in parts of at most ``chunk_bytes``, in order."""
+
+    async def close(self) -> None:
+        """Let go of it. Whoever opened it closes it."""
+
+
 class BlobStore(Protocol):
     """Keeps the bytes of pictures under their ids. A key is 32 hexadecimal digits, never a caller's words.
+
+    A variant of a picture, such as a smaller one, has its picture's key, a slash, and a name such as ``512.webp``.
 
     Every method raises ``StorageUnavailableError`` when the store is down, full or too slow.
     """
@@ -49,11 +74,20 @@ class BlobStore(Protocol):
         Raises ``BlobNotFoundError`` before the first part.
         """
 
+    async def open(self, key: str, *, whole_bytes: int = 0) -> OpenBlob:
+        """Return the blob for reading, with what it has when that is at most ``whole_bytes``.
+
+        Raises ``BlobNotFoundError``.
+        """
+
     async def delete(self, key: str) -> None:
-        """Forget the bytes. Forgetting what is not there is fine."""
+        """Forget the bytes of a picture with all of its variants. Forgetting what is not there is fine."""
 
     def keys(self, after: str, until: str) -> AsyncIterator[str]:
-        """Yield the keys ``after`` < key <= ``until`` in any order; what is put or deleted meanwhile may be missing."""
+        """Yield the keys of pictures, ``after`` < key <= ``until``, in any order, and of no variants.
+
+        What is put or deleted meanwhile may be missing.
+        """
 
     async def check(self) -> None:
         """Return when the store can be reached and written to; else raise ``StorageUnavailableError``."""
@@ -364,6 +398,20 @@ class PictureCodec(Protocol):
         """Release threads. Nothing is called afterwards."""
 
 
+class Deriver(Protocol):
+    """Makes derivatives, off the event loop and apart from the ``PictureCodec``, so that paid pictures never wait."""
+
+    async def derive(self, data: bytes, wanted: Derivative) -> bytes:
+        """Return the derivative of a kept picture: the same for the same bytes, upright, never enlarged.
+
+        The colour profile stays; EXIF data and texts are left out, and alpha becomes white in a JPEG. Raises
+        ``InvalidPictureError`` for what the format can't hold, and ``OverloadedError`` when too many wait.
+        """
+
+    def close(self) -> None:
+        """Release threads. Nothing is called afterwards."""
+
+
 class InputPicture(Protocol):
     """A picture that a task starts from. Its bytes are read only when the model is ready for them."""
 
@@ -507,6 +555,24 @@ class TokenVerifier(Protocol):
 
     async def close(self) -> None:
         """Release what the verifier holds. Nothing is called afterwards."""
+
+
+class AddressSigner(Protocol):
+    """Signs addresses, and knows its own signatures again. Quick enough for the event loop."""
+
+    def sign(self, text: bytes) -> str:
+        """Return the text with its signature, as one part of a path."""
+
+    def verify(self, signed: str) -> bytes:
+        """Return the text, or raise ``CredentialsInvalidError``."""
+
+
+@runtime_checkable
+class ForeignAddresses(Protocol):
+    """Makes addresses under which the storage itself hands out blobs."""
+
+    async def sign(self, key: str, ttl: timedelta) -> str:
+        """Return an address of a blob that is good for so long. Raises ``StorageUnavailableError``."""
 
 
 class DeliveryError(Exception):

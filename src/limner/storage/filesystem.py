@@ -3,6 +3,7 @@
 A file being written has no name, so a crash leaves nothing of it. Where the file system knows no such files,
 it is in ``incoming``, and what a crash leaves there is removed later.
 ``<last two digits>/<key>`` is whole and durable. (The first digits of a key are a time, alike for days.)
+Variants lie in ``variants/<last two digits>/<key>/``.
 """
 
 import itertools
@@ -14,17 +15,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from limner.domain import limits
 from limner.domain.errors import StorageUnavailableError
 from limner.domain.identifiers import is_id
 from limner.service.ports import BlobExistsError, BlobNotFoundError
-from limner.storage.blob import require_key, require_size
+from limner.storage.blob import require_key, require_owner, require_size
 from limner.storage.threads import StorageThreads
 
 _SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _INCOMING: Final = "incoming"
+_VARIANTS: Final = "variants"
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_NAMELESS: Final = os.O_WRONLY | getattr(os, "O_TMPFILE", 0) | os.O_DSYNC | os.O_CLOEXEC
 """Only Linux has ``O_TMPFILE``; without it the call fails, as a folder cannot be opened for writing."""
@@ -76,9 +78,13 @@ class FileBlobStore:
             if not reader.finished:
                 self._readers.start(reader.close)
 
+    async def open(self, key: str, *, whole_bytes: int = 0) -> "_OpenFile":
+        """Return the file, open."""
+        return await self._readers.run(self._open_file, require_key(key), whole_bytes)
+
     async def delete(self, key: str) -> None:
         """Forget the bytes; who streams them already gets the rest."""
-        await self._writers.run(self._delete, require_key(key))
+        await self._writers.run(self._delete, require_owner(key))
 
     async def keys(self, after: str, until: str) -> AsyncIterator[str]:
         """Yield the keys of a range, one folder after the other."""
@@ -100,7 +106,7 @@ class FileBlobStore:
         self._writers.close()
         self._readers.close()
 
-    def open(self, key: str) -> tuple[int, int]:
+    def descriptor(self, key: str) -> tuple[int, int]:
         """Return a descriptor of the blob, to be closed by the caller, and its size in bytes. Blocks."""
         with self._translated():
             self._prepare()
@@ -115,6 +121,17 @@ class FileBlobStore:
                 raise StorageUnavailableError("The storage holds something that is no picture.")
             return descriptor, status.st_size
 
+    def _open_file(self, key: str, whole_bytes: int) -> "_OpenFile":
+        descriptor, size = self.descriptor(key)
+        if size > whole_bytes:
+            with suppress(OSError, AttributeError):  # only a hint, and not every system takes it
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+            return _OpenFile(self._readers, os.fdopen(descriptor, "rb", buffering=0), size)
+        try:
+            return _OpenFile(self._readers, None, size, _read_all(descriptor, size))
+        finally:
+            os.close(descriptor)
+
     def _put(self, key: str, data: bytes) -> None:
         with self._translated():
             self._prepare()
@@ -122,12 +139,16 @@ class FileBlobStore:
                 while not self._link(file, key, data):
                     pass
             # Also when another put made the link: it may not have come to its own sync yet.
-            _sync_folder(self._shard(key))
+            with self._unless_deleted(key):
+                _sync_folder(str(Path(self._path(key)).parent))
 
     def _link(self, file: str, key: str, data: bytes) -> bool:
         """Give the file its name; false when it was taken, but free again before one could look."""
         try:
-            _link_file(file, self._path(key))
+            if "/" in key:
+                Path(self._path(key)).parent.mkdir(mode=0o700, exist_ok=True)
+            with self._unless_deleted(key):
+                _link_file(file, self._path(key))
         except FileExistsError:
             try:
                 kept = self._read(key)
@@ -153,6 +174,29 @@ class FileBlobStore:
                 self._require_folder(self._shard(key))
             else:
                 _sync_folder(self._shard(key))
+            self._delete_variants(f"{self._root}/{_VARIANTS}/{key[-2:]}", key)
+
+    def _delete_variants(self, shard: str, key: str) -> None:
+        folder = Path(shard, key)
+        try:
+            while True:
+                for variant in folder.iterdir():
+                    variant.unlink(missing_ok=True)
+                with suppress(OSError):  # somebody put another one meanwhile
+                    folder.rmdir()
+                    break
+        except FileNotFoundError:
+            return
+        _sync_folder(shard)
+
+    @contextmanager
+    def _unless_deleted(self, key: str) -> Iterator[None]:
+        """Take it that a variant was put, when its picture is deleted at this moment and takes the folder along."""
+        try:
+            yield
+        except FileNotFoundError:
+            if "/" not in key:
+                raise
 
     def _keys(self, shard: str) -> list[str]:
         with self._translated():
@@ -177,7 +221,7 @@ class FileBlobStore:
         with self._preparing:
             if self._prepared:
                 return
-            for name in (_INCOMING, *_SHARDS):
+            for name in (_INCOMING, *_SHARDS, _VARIANTS, *(f"{_VARIANTS}/{shard}" for shard in _SHARDS)):
                 Path(self._root, name).mkdir(mode=0o700, exist_ok=True)
             _sync_folder(self._root)
             self._remove_abandoned(_ABANDONED_AFTER_S)
@@ -239,10 +283,11 @@ class FileBlobStore:
         return f"{self._root}/{_INCOMING}/{self._run_token}-{next(self._temporaries)}"
 
     def _shard(self, key: str) -> str:
-        return f"{self._root}/{key[-2:]}"
+        owner, slash, _ = key.partition("/")
+        return f"{self._root}/{_VARIANTS}/{owner[-2:]}" if slash else f"{self._root}/{owner[-2:]}"
 
     def _path(self, key: str) -> str:
-        return f"{self._root}/{key[-2:]}/{key}"
+        return f"{self._shard(key)}/{key}"
 
     def _require_folder(self, path: str) -> None:
         """Tell a blob that is not there from a disk that is not there."""
@@ -254,6 +299,54 @@ class FileBlobStore:
             yield
         except OSError as error:
             raise StorageUnavailableError from error
+
+
+class _OpenFile:
+    """An ``OpenBlob`` in a file."""
+
+    def __init__(
+        self, threads: StorageThreads, file: BinaryIO | None, size_bytes: int, whole: bytes | None = None
+    ) -> None:
+        self._threads = threads
+        self.file = file
+        self.size_bytes = size_bytes
+        self.whole = whole
+        self._turn = threading.Lock()
+
+    async def parts(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of a range, each part read when it is asked for."""
+        for offset in range(start, end, chunk_bytes):
+            count = min(chunk_bytes, end - offset)
+            if self.whole is not None:
+                yield self.whole[offset : offset + count]
+            else:
+                yield await self._threads.run(self._part, offset, count)
+
+    async def close(self) -> None:
+        """Close the file, after the turn of who reads it now, though nobody waits for that any more."""
+        if self.file is None:
+            return
+        if self._turn.acquire(blocking=False):
+            self.file.close()
+            self._turn.release()
+        else:
+            self._threads.start(self._close)
+
+    def _close(self) -> None:
+        with self._turn:
+            assert self.file is not None
+            self.file.close()
+
+    def _part(self, offset: int, count: int) -> bytes:
+        assert self.file is not None
+        with self._turn:
+            try:
+                part = os.pread(self.file.fileno(), count, offset)
+            except OSError as error:
+                raise StorageUnavailableError from error
+        if len(part) < count:
+            raise StorageUnavailableError("The storage lost a part of the picture.")
+        return part
 
 
 class _Reader:
@@ -273,7 +366,7 @@ class _Reader:
             if self.finished:
                 return b""
             if self._descriptor < 0:
-                self._descriptor, self._left = self._store.open(self._key)
+                self._descriptor, self._left = self._store.descriptor(self._key)
             part = self._read(min(count, self._left))
             self._left -= len(part)
             if not self._left:
@@ -299,6 +392,16 @@ class _Reader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    try:
+        data = os.read(descriptor, size)
+    except OSError as error:
+        raise StorageUnavailableError from error
+    if len(data) < size:
+        raise StorageUnavailableError("The storage lost a part of the picture.")
+    return data
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -13,18 +13,20 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from limner.domain import limits
 from limner.domain.errors import StorageUnavailableError
 from limner.domain.identifiers import is_id
 from limner.service.ports import BlobExistsError, BlobNotFoundError
-from limner.storage.blob import require_key, require_size
+from limner.storage.blob import require_key, require_owner, require_size
 from limner.storage.threads import StorageThreads
 
 if TYPE_CHECKING:
     import google.cloud.storage as storage
 
+_VARIANTS: Final = "variants"
 _WINDOW_BYTES: Final = 2 * limits.MIB
 """What one request of a stream fetches: a request takes tens of milliseconds, however few bytes it is for."""
 
@@ -64,16 +66,21 @@ class GcsBlobStore:
 
     async def stream(self, key: str, chunk_bytes: int) -> AsyncIterator[bytes]:
         """Yield the bytes in order."""
-        window_bytes = chunk_bytes * max(1, _WINDOW_BYTES // chunk_bytes)
-        blob = await self._threads.run(self._find, require_key(key))
-        for start in range(0, blob.size, window_bytes):
-            window = await self._threads.run(self._window, blob, start, min(window_bytes, blob.size - start))
-            for offset in range(0, len(window), chunk_bytes):
-                yield window[offset : offset + chunk_bytes]
+        blob = await self.open(key)
+        async for part in blob.parts(0, blob.size_bytes, chunk_bytes):
+            yield part
+
+    async def open(self, key: str, *, whole_bytes: int = 0) -> _FoundBlob:
+        """Return the object as it is now."""
+        return _FoundBlob(self, await self._threads.run(self._find, require_key(key)))
+
+    async def fetch(self, blob: storage.Blob, start: int, count: int) -> bytes:
+        """Return a part of a found object."""
+        return await self._threads.run(self._window, blob, start, count)
 
     async def delete(self, key: str) -> None:
         """Forget the bytes, as far as the bucket's own policy (versions, soft delete) lets go of them."""
-        await self._threads.run(self._delete, require_key(key))
+        await self._threads.run(self._delete, require_owner(key))
 
     async def keys(self, after: str, until: str) -> AsyncIterator[str]:
         """Yield the keys of a range, page by page, by a listing of that range alone."""
@@ -83,6 +90,13 @@ class GcsBlobStore:
                 key = name.removeprefix(self._prefix)
                 if is_id(key) and key != after:
                     yield key
+
+    async def sign(self, key: str, ttl: timedelta) -> str:
+        """Return an address of the object, by a V4 signature: of the credentials' own key, or by Google's IAM.
+
+        IAM needs the right ``iam.serviceAccounts.signBlob`` on the service account itself.
+        """
+        return await self._threads.run(self._sign, require_key(key), ttl)
 
     async def check(self) -> None:
         """Write and delete a small object, or say that the storage is not available."""
@@ -138,13 +152,36 @@ class GcsBlobStore:
             return data
 
     def _delete(self, key: str) -> None:
+        with self._translated():
+            # The bytes first: then nobody makes another variant of them.
+            self._delete_blob(self._blob(key))
+            for variant in self._bucket().list_blobs(prefix=self._name(f"{key}/"), **self._patience()):
+                self._delete_blob(variant)
+
+    def _delete_blob(self, blob: storage.Blob) -> None:
         from google.api_core.exceptions import NotFound
 
+        try:
+            blob.delete(**self._patience())
+        except NotFound:
+            self._require_bucket()
+
+    def _sign(self, key: str, ttl: timedelta) -> str:
+        from google.auth.credentials import Signing
+        from google.auth.transport.requests import Request
+
         with self._translated():
-            try:
-                self._blob(key).delete(**self._patience())
-            except NotFound:
-                self._require_bucket()
+            blob = self._blob(key)
+            credentials = blob.client._credentials
+            by_iam: dict[str, str] = {}
+            if not isinstance(credentials, Signing):
+                credentials.refresh(Request())
+                by_iam = {
+                    "service_account_email": credentials.service_account_email,
+                    "access_token": credentials.token,
+                }
+            address: str = blob.generate_signed_url(version="v4", expiration=ttl, method="GET", **by_iam)
+            return address
 
     def _check(self) -> None:
         with self._translated():
@@ -173,7 +210,8 @@ class GcsBlobStore:
         return []
 
     def _name(self, key: str) -> str:
-        return self._prefix + key
+        # Hexadecimal digits sort before the variants' folder, so a listing of keys does not come by it.
+        return self._prefix + (f"{_VARIANTS}/{key}" if "/" in key else key)
 
     def _blob(self, key: str) -> storage.Blob:
         return self._bucket().blob(self._name(key))
@@ -199,6 +237,29 @@ class GcsBlobStore:
             yield
         except (GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse, OSError) as error:
             raise StorageUnavailableError from error
+
+
+class _FoundBlob:
+    """An ``OpenBlob`` in the bucket, of the generation that was found. Keeps 2 MiB in memory."""
+
+    file = None
+    whole = None
+
+    def __init__(self, store: GcsBlobStore, blob: storage.Blob) -> None:
+        self._store = store
+        self._blob = blob
+        self.size_bytes: int = blob.size
+
+    async def parts(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of a range, which Google is asked for alone."""
+        window_bytes = chunk_bytes * max(1, _WINDOW_BYTES // chunk_bytes)
+        for begin in range(start, end, window_bytes):
+            window = await self._store.fetch(self._blob, begin, min(window_bytes, end - begin))
+            for offset in range(0, len(window), chunk_bytes):
+                yield window[offset : offset + chunk_bytes]
+
+    async def close(self) -> None:
+        """Do nothing: nothing is held."""
 
 
 def _connect(connections: int) -> storage.Client:

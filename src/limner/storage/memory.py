@@ -3,7 +3,26 @@
 from collections.abc import AsyncIterator
 
 from limner.service.ports import BlobExistsError, BlobNotFoundError
-from limner.storage.blob import require_key, require_size
+from limner.storage.blob import require_key, require_owner, require_size
+
+
+class MemoryBlob:
+    """An ``OpenBlob`` in memory."""
+
+    file = None
+
+    def __init__(self, data: bytes, whole_bytes: int) -> None:
+        self._data = data
+        self.size_bytes = len(data)
+        self.whole = data if len(data) <= whole_bytes else None
+
+    async def parts(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of a range."""
+        for offset in range(start, end, chunk_bytes):
+            yield self._data[offset : min(offset + chunk_bytes, end)]
+
+    async def close(self) -> None:
+        """Do nothing."""
 
 
 class MemoryBlobStore:
@@ -31,14 +50,21 @@ class MemoryBlobStore:
         for start in range(0, len(data), chunk_bytes):
             yield data[start : start + chunk_bytes]
 
+    async def open(self, key: str, *, whole_bytes: int = 0) -> "MemoryBlob":
+        """Return the blob."""
+        return MemoryBlob(await self.read(key), whole_bytes)
+
     async def delete(self, key: str) -> None:
-        """Forget the bytes."""
-        self._blobs.pop(require_key(key), None)
+        """Forget the bytes, and those of variants."""
+        require_owner(key)
+        for each in tuple(self._blobs):
+            if each.partition("/")[0] == key:
+                del self._blobs[each]
 
     async def keys(self, after: str, until: str) -> AsyncIterator[str]:
         """Yield the keys of a range."""
         for key in tuple(self._blobs):
-            if after < key <= until:
+            if after < key <= until and "/" not in key:
                 yield key
 
     async def check(self) -> None:

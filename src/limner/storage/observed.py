@@ -6,7 +6,7 @@ from time import perf_counter
 
 from limner.service import tracing
 from limner.service.instruments import STORAGE_DURATION
-from limner.service.ports import BlobStore
+from limner.service.ports import BlobStore, OpenBlob
 
 
 class ObservedBlobStore:
@@ -36,6 +36,11 @@ class ObservedBlobStore:
                     since = perf_counter()
         finally:
             STORAGE_DURATION.observe(waited, "stream")
+
+    async def open(self, key: str, *, whole_bytes: int = 0) -> OpenBlob:
+        """As ``BlobStore.open``. Reading its parts is not timed: that is mostly the wait for who takes them."""
+        with STORAGE_DURATION.time("open"):
+            return await self._blobs.open(key, whole_bytes=whole_bytes)
 
     async def delete(self, key: str) -> None:
         """As ``BlobStore.delete``."""

@@ -34,9 +34,11 @@ HTTP_STATUSES: Final[Mapping[grpc.StatusCode, int]] = {
 class HttpRefusalError(Exception):
     """A request that HTTP has a status of its own for, such as 413; otherwise an error as all others."""
 
-    def __init__(self, status: int, field: str, problem: str) -> None:
+    def __init__(self, status: int, field: str, problem: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """``headers`` go along with the error's page."""
         super().__init__(problem)
         self.status = status
+        self.headers = headers or {}
         self.error = InvalidFieldError([FieldViolation(field, problem)])
 
 
@@ -48,7 +50,7 @@ def http_status(error: LimnerError) -> int:
 def json_error(error: LimnerError, status: int) -> web.Response:
     """Write an error as the gateway does: ``{"code", "message", "details"}``."""
     body = MessageToDict(status_of(error), always_print_fields_with_no_presence=True)
-    return web.Response(status=status, text=json.dumps(body), content_type="application/json")
+    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
 
 
 def retry_after(error: LimnerError) -> str | None:

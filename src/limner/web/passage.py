@@ -7,7 +7,7 @@ table of policies; the length of the body. Until then none of the body is read.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from aiohttp import web
 from limner.domain import limits
 from limner.domain.errors import InternalError, LimnerError
 from limner.rpc.authorisation import accepted_caller, require_member
-from limner.rpc.call import REQUEST_ID_KEY, Call, begin, current_call
+from limner.rpc.call import ORIGIN_KEY, REQUEST_ID_KEY, Call, begin, current_call
 from limner.rpc.interceptors.access_log import acceptable_id, call_span, end_span, log_call
 from limner.rpc.policies import POLICIES, Access
 from limner.rpc.status import CODES
@@ -59,6 +59,7 @@ class Passage:
     def _around(self, answer: Handler, name: str, page: ErrorPage, *, series: str = "", logged: bool = True) -> Handler:
         async def passed(request: web.Request) -> web.StreamResponse:
             call = Call(acceptable_id(request.headers.get(REQUEST_ID_KEY)))
+            call.origin = request.headers.get(ORIGIN_KEY, "")
             begin(call)
             started = time.perf_counter()
             ended = "CANCELLED"
@@ -95,12 +96,13 @@ async def _answered(
 ) -> tuple[web.StreamResponse, str]:
     """Return the answer, or the page of the error that came instead, and how the call ended, for the log."""
     error: LimnerError
+    headers: Mapping[str, str] = {}
     try:
         return await answer(request), "OK"
     except asyncio.CancelledError:
         raise
     except HttpRefusalError as refusal:
-        error, status = refusal.error, refusal.status
+        error, status, headers = refusal.error, refusal.status, refusal.headers
     except web.HTTPRequestEntityTooLarge:
         error, status = too_large(limits.MIB).error, 413
     except LimnerError as known:
@@ -115,6 +117,7 @@ async def _answered(
         # The status can't be changed any more: without its proper end the answer is seen to be broken.
         raise ConnectionResetError from error
     response = page(error, status)
+    response.headers.update(headers)
     if (wait := retry_after(error)) is not None:
         response.headers.setdefault("retry-after", wait)
     return response, CODES[type(error)].name

@@ -10,9 +10,11 @@ import pytest
 
 from limner.domain.task import Operation
 from limner.imaging.codec import PillowCodec
+from limner.imaging.derivatives import PillowDeriver
 from limner.service.caller import Caller, Role
 from limner.service.catalogue import Catalogue
 from limner.service.clock import utc_now
+from limner.service.contents import Contents
 from limner.service.drafts import TaskDraft
 from limner.service.library import ImageLibrary
 from limner.service.stores import Stores
@@ -33,6 +35,7 @@ class World:
     repository: FlakyRepository
     blobs: FlakyBlobStore
     stores: Stores
+    contents: Contents
     model: Scripted = field(default_factory=Scripted)
     skipped: timedelta = timedelta()
 
@@ -69,6 +72,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         codec=PillowCodec(threads=1, queue=16),
         clock=lambda: utc_now() + made.skipped,
     )
-    made = World(repository, blobs, stores)
+    contents = Contents(stores, PillowDeriver(threads=1))
+    made = World(repository, blobs, stores, contents)
     yield made
+    contents.close()
     await stores.close()

@@ -25,7 +25,7 @@ ADMIN = Caller(user_id="wanda", workspaces={WORKSPACE: Role.ADMIN})
 
 
 async def content(world: World, image_id: str, generation_id: str = "") -> bytes:
-    _, chunks = await world.library.content(WORKSPACE, image_id, generation_id)
+    _, chunks = await world.contents.stream(await world.contents.find(WORKSPACE, image_id, generation_id))
     return b"".join([chunk async for chunk in chunks])
 
 
@@ -69,8 +69,8 @@ async def test_what_is_not_there_is_not_found(world: World, image_id: str) -> No
     for call in (
         world.library.image(WORKSPACE, image_id),
         world.library.delete(ADA, WORKSPACE, image_id),
-        world.library.content(WORKSPACE, image_id, ""),
-        world.library.content(WORKSPACE, image_id, "0" * 32),
+        world.contents.find(WORKSPACE, image_id, ""),
+        world.contents.find(WORKSPACE, image_id, "0" * 32),
     ):
         with pytest.raises(ImageNotFoundError):
             await call

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import grpc
 
-from limner.rpc.call import REQUEST_ID_KEY, Call, Context, begin, header_values
+from limner.rpc.call import ORIGIN_KEY, REQUEST_ID_KEY, Call, Context, begin, header_values
 from limner.rpc.interceptors.layer import Answer
 from limner.service import tracing
 from limner.service.instruments import RPC_DURATION
@@ -39,6 +39,7 @@ class AccessLogLayer:
         async def logged(request: Any, context: Context) -> Any:
             call = Call(acceptable_id(*header_values(context, REQUEST_ID_KEY)))
             call.headers.append((REQUEST_ID_KEY, call.request_id))
+            call.origin = next(iter(header_values(context, ORIGIN_KEY)), "")
             begin(call)
             started = time.perf_counter()
             ended = "CANCELLED"

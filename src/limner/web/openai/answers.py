@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +14,8 @@ from limner.domain.image import Image
 from limner.domain.limits import KIB
 from limner.domain.task import Generation
 from limner.rpc.mapping import task_detail
+from limner.service.contents import Content, Contents
 from limner.service.events import Preview
-from limner.service.library import ImageLibrary
 from limner.web.openai.sizes import AUTO
 from limner.web.openai.wishes import URL, Wishes
 
@@ -32,7 +33,7 @@ _SLICE_BYTES: Final = 48 * KIB
 class Pictures:
     """Reads kept pictures, in pieces, or tells their addresses."""
 
-    library: ImageLibrary
+    contents: Contents
     sign: SignUrl | None
 
     async def write(self, out: web.StreamResponse, entry: dict[str, Any], image: Image, response_format: str) -> None:
@@ -41,8 +42,9 @@ class Pictures:
             address = await self.sign(image.workspace_id, image.id)
             await out.write(json.dumps(entry | {"url": address}).encode())
             return
-        _, chunks = await self.library.content(image.workspace_id, image.id, "")
-        await write_with_base64(out, entry, chunks)
+        _, chunks = await self.contents.stream(Content(image))
+        async with aclosing(chunks):
+            await write_with_base64(out, entry, chunks)
 
 
 async def write_with_base64(out: web.StreamResponse, entry: dict[str, Any], chunks: AsyncIterator[bytes]) -> None:

@@ -15,6 +15,7 @@ from limner.domain.errors import InternalError, LimnerError, Outcome, ProviderUn
 from limner.domain.task import Generation, Operation
 from limner.rpc.call import current_call, current_caller
 from limner.service.catalogue import Catalogue
+from limner.service.contents import Contents
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Preview, Queued
 from limner.service.idempotency import claim_of
@@ -42,13 +43,14 @@ _CALL: Final = "/imageservice.v1.ImageService"
 def openai_door(
     tasks: TaskRunner,
     library: ImageLibrary,
+    contents: Contents,
     catalogue: Catalogue,
     *,
     scratch: Path,
     sign: SignUrl | None = None,
 ) -> Door:
     """Return the door. ``scratch`` is a folder for pictures while they come; ``sign`` makes addresses of pictures."""
-    images = ImagesApi(tasks, library, catalogue, Pictures(library, sign), scratch)
+    images = ImagesApi(tasks, library, catalogue, Pictures(contents, sign), scratch)
     return Door(
         routes=(
             Route(
