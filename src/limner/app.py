@@ -111,7 +111,7 @@ class Worker:
         self._tasks = TaskRunner(
             self._catalogue, self._stores, rules, worker_id=self._id, dead_workers=self._locks.dead
         )
-        self._library = ImageLibrary(self._stores, quota=rules.quota)
+        self._library = ImageLibrary(self._stores, quota=rules.quota, decoded_at_once=max(1, CPU_COUNT - 1))
         self._provenance = ProvenanceReader(self._stores)
         self._contents = Contents(self._stores, PillowDeriver(threads=max(1, CPU_COUNT // 2)))
         self._addresses = SignedAddresses(

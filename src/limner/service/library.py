@@ -14,26 +14,34 @@ from limner.service.caller import Caller
 from limner.service.instruments import EXPIRED_IMAGES
 from limner.service.ports import InvalidPictureError
 from limner.service.stores import Stores, digest
+from limner.service.turns import FairTurns
 
 log = logging.getLogger(__name__)
 
 PURGE_INTERVAL_S = 60.0
 _PURGE_BATCH = 100
+_MAX_WAITING_UPLOADS = 64
+"""Of one workspace."""
 
 
 class ImageLibrary:
     """The image calls."""
 
-    def __init__(self, stores: Stores, *, quota: Quota | None = None) -> None:
+    def __init__(self, stores: Stores, *, quota: Quota | None = None, decoded_at_once: int = 1) -> None:
+        """``decoded_at_once`` uploads are decoded at a time, workspaces in turn: fewer than the codec has threads, so
+        that the uploads of one workspace hold up neither those of others nor pictures that were paid for.
+        """
         self._stores = stores
         self._quota = quota or Quota()
+        self._decoding = FairTurns(decoded_at_once, queue=_MAX_WAITING_UPLOADS)
 
     async def upload(self, caller: Caller, workspace_id: str, data: bytes) -> Image:
         """Keep a caller's own picture: its bytes first, then the row that shows them."""
         if len(data) > limits.MAX_UPLOAD_BYTES:
             raise _wrong_picture(f"must have at most {limits.MAX_UPLOAD_BYTES:,} bytes, has {len(data):,}")
         try:
-            info = await self._stores.codec.verify(data)
+            async with self._decoding.turn(workspace_id):
+                info = await self._stores.codec.verify(data)
         except InvalidPictureError as error:
             raise _wrong_picture(str(error)) from error
         now = self._stores.clock()

@@ -1,6 +1,7 @@
 """Pictures of one's own, their bytes, and their deletion, also while something is down."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,10 @@ from limner.domain.errors import (
 )
 from limner.domain.image import ImageFilter, Retention
 from limner.domain.task import Operation
+from limner.imaging.codec import PillowCodec
 from limner.service.caller import Caller, Role
+from limner.service.library import ImageLibrary
+from limner.service.ports import PictureInfo
 from limner.service.retention import BATCH, Keeper
 from tests.pictures import png, svg
 from tests.unit.service.conftest import ADA, BOB, WORKSPACE, World, asked
@@ -35,6 +39,41 @@ async def test_an_upload_is_kept_as_it_came(world: World) -> None:
     assert (image.width, image.height, image.size_bytes) == (24, 16, len(png(24, 16)))
     assert await content(world, image.id) == png(24, 16)
     assert await world.library.image(WORKSPACE, image.id) == image
+
+
+class SlowCodec(PillowCodec):
+    """Decodes nothing until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoding: list[bytes] = []
+        self.begun = asyncio.Event()
+        self.let = asyncio.Semaphore(0)
+
+    async def verify(self, data: bytes) -> PictureInfo:
+        self.decoding.append(data)
+        self.begun.set()
+        await self.let.acquire()
+        return await super().verify(data)
+
+
+async def test_the_uploads_of_a_workspace_are_decoded_in_turn_with_those_of_others(world: World) -> None:
+    codec = SlowCodec()
+    library = ImageLibrary(replace(world.stores, codec=codec))
+    many = [asyncio.create_task(library.upload(ADA, WORKSPACE, png(8 + number, 8))) for number in range(4)]
+    await codec.begun.wait()
+    other = asyncio.create_task(library.upload(BOB, "bolt", png(99, 9)))
+    await asyncio.sleep(0)  # it has come to its turn by then
+
+    for _ in range(3):
+        codec.let.release()
+    await other
+
+    assert codec.decoding.index(png(99, 9)) <= 2, "it waited for all of them"
+    codec.let.release()
+    codec.let.release()
+    assert len(await asyncio.gather(*many)) == 4
+    codec.close()
 
 
 @pytest.mark.parametrize("data", [b"", svg(), bytes(limits.MAX_UPLOAD_BYTES + 1)], ids=["empty", "svg", "huge"])
