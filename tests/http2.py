@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _SETTINGS, _WINDOW_UPDATE = 0, 1, 4, 8
-_ACK, _END_HEADERS = 1, 4
+_DATA, _HEADERS, _SETTINGS, _GOAWAY, _WINDOW_UPDATE = 0, 1, 4, 7, 8
+_ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _FRAME_BYTES: Final = 16_384
 _STREAM: Final = 1
 
@@ -15,12 +15,14 @@ _STREAM: Final = 1
 class HalfSent:
     """One request, whose body is sent as far as one likes and the receiver takes it."""
 
-    def __init__(self, address: str, headers: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, address: str, headers: Sequence[tuple[str, str]], *, ended: bool = False) -> None:
+        """``ended``: it has no body, and is whole."""
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=60)
         self._windows = {0: 65_535, _STREAM: 65_535}
         self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, b""))
-        self._socket.sendall(_frame(_HEADERS, _END_HEADERS, _STREAM, b"".join(map(_literal, headers))))
+        flags = _END_HEADERS | (_END_STREAM if ended else 0)
+        self._socket.sendall(_frame(_HEADERS, flags, _STREAM, b"".join(map(_literal, headers))))
 
     def send(self, data: bytes) -> None:
         """Return when the receiver's windows took all of the data."""
@@ -38,7 +40,13 @@ class HalfSent:
         """Close the connection."""
         self._socket.close()
 
-    def _read_frame(self) -> None:
+    def wait_for_goaway(self) -> None:
+        """Return when the receiver says that it takes no more requests here; fails when it says nothing for a while."""
+        while self._read_frame() != _GOAWAY:
+            pass
+
+    def _read_frame(self) -> int:
+        """Read a frame, do what it asks for, and return its kind."""
         head = self._read(9)
         length, kind, flags = int.from_bytes(head[:3]), head[3], head[4]
         stream, payload = int.from_bytes(head[5:]), self._read(length)
@@ -49,6 +57,7 @@ class HalfSent:
                 if number == 4:  # the streams' first window
                     self._windows[_STREAM] += value - 65_535
             self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
+        return kind
 
     def _read(self, count: int) -> bytes:
         data = b""

@@ -177,6 +177,8 @@ async def _serve(
             raise
         if settings.tls is None and not is_loopback(settings.host):
             log.warning("tokens and pictures go over the network in the clear, unless something before this does TLS")
+        if gateway is not None:
+            ending.push_async_callback(gateway.leave)  # comes first in the end, before the workers drain
         address = Address(settings.host, settings.grpc_port)
         announce(f"ready grpc={address}" + (f" http={gateway.address}" if gateway else ""))
         await _until_stopped(stop, gateway)

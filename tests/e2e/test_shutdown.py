@@ -18,6 +18,7 @@ from imageservice.v1 import image_service_pb2 as pb
 from tests.e2e.providers import KEYS, Catalogue, settings_of
 from tests.fakes.background import background
 from tests.fakes.openai import FakeOpenAi, fake_openai
+from tests.http2 import HalfSent
 from tests.rest.test_streams import events_of
 from tests.rpc.answers import Answer, answer
 from tests.service import Service, running_service
@@ -179,4 +180,20 @@ def test_it_is_not_ready_first_and_still_does_its_work(provider: FakeOpenAi, tmp
             until(lambda: check(b"") == b"\x08\x02")
             assert answer(tenant.stub.GenerateImages, request(tenant, "a fox"), tenant.metadata()).code is StatusCode.OK
             assert tenant.rest().post("/image-generation-tasks", json=body("a fox")).status_code == 200
+        assert service.process.wait(PATIENCE_S) == 0
+
+
+def test_who_is_connected_is_told_to_leave_while_all_is_still_answered(provider: FakeOpenAi, tmp_path: Path) -> None:
+    with selling(provider, tmp_path, LIMNER_DRAIN_DELAY_S="3") as (service, tenant):
+        client = tenant.rest()
+        assert "connection" not in client.get("/images").headers
+
+        service.process.send_signal(signal.SIGTERM)
+
+        until(lambda: client.get("/images").headers.get("connection") == "close")
+        headers = [(":method", "GET"), (":scheme", "http"), (":path", "/healthz"), (":authority", "limner")]
+        over_http2 = HalfSent(service.http_address, headers, ended=True)
+        over_http2.wait_for_goaway()
+        over_http2.hang_up()
+        assert client.post("/image-generation-tasks", json=body("a fox")).status_code == 200
         assert service.process.wait(PATIENCE_S) == 0

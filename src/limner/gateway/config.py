@@ -128,9 +128,9 @@ def transcoder(options: GatewayOptions) -> Json:
 
 
 def overload_manager(options: GatewayOptions) -> Json:
-    """Return the bounds of the whole: memory, beyond which calls are refused, and connections."""
+    """Return the bounds of the whole: memory, beyond which calls are refused, and connections; and when they leave."""
     heap = "envoy.resource_monitors.fixed_heap"
-    return {
+    manager: Json = {
         "refresh_interval": "0.25s",
         "resource_monitors": [
             extension(
@@ -148,10 +148,21 @@ def overload_manager(options: GatewayOptions) -> Json:
                 },
             ),
         ],
-        "actions": [
-            {
-                "name": "envoy.overload_actions.stop_accepting_requests",
-                "triggers": [{"name": heap, "threshold": {"value": 0.95}}],
-            }
-        ],
+        "actions": [action("stop_accepting_requests", heap, 0.95)],
     }
+    if options.leaving_file is not None:
+        # Envoy's own way of draining asks for an admin port. Each answer says ``connection: close``, or GOAWAY.
+        leaving = "envoy.resource_monitors.injected_resource"
+        monitor = {
+            "@type": f"{EXTENSIONS}.resource_monitors.injected_resource.v3.InjectedResourceConfig",
+            "filename": str(options.leaving_file),
+        }
+        manager["resource_monitors"].append(extension(leaving, monitor))
+        manager["actions"].append(action("disable_http_keepalive", leaving, 0.5))
+    return manager
+
+
+def action(name: str, resource: str, threshold: float) -> Json:
+    """Return what is done when a resource is used up to a threshold."""
+    triggers = [{"name": resource, "threshold": {"value": threshold}}]
+    return {"name": f"envoy.overload_actions.{name}", "triggers": triggers}

@@ -41,5 +41,10 @@ class GatewayOptions:
     tls_folder: Path | None = None
     """Where Envoy is told that the files were replaced; without one it reads them once."""
 
+    leaving_file: Path | None = None
+    """Holds 0, or 1 when connections shall be told to leave; replaced, not written to. ``None`` for an Envoy of one's
+    own, which has other ways.
+    """
+
     max_heap_bytes: int = 1024 * MIB
     """Memory at which Envoy refuses new calls, in bytes."""

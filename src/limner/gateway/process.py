@@ -75,6 +75,7 @@ class Gateway:
         self._process: asyncio.subprocess.Process | None = None
         self._logs: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._leaving_folder: tempfile.TemporaryDirectory[str] | None = None
         self._tls_folder: tempfile.TemporaryDirectory[str] | None = None
         self._tls_watch: asyncio.Task[None] | None = None
 
@@ -95,6 +96,10 @@ class Gateway:
         """Start Envoy and return when it answers. Raises ``GatewayError`` with what is wrong."""
         self._held = hold_port(self._options.host, self._options.port)
         self._options = replace(self._options, port=self._held.getsockname()[1])
+        self._leaving_folder = tempfile.TemporaryDirectory(prefix="limner-gateway-leaving-")
+        leaving_file = Path(self._leaving_folder.name) / "leaving"
+        replace_file(leaving_file, "0")
+        self._options = replace(self._options, leaving_file=leaving_file)
         if self._options.tls is not None:
             self._prepare_tls(self._options.tls)
         try:
@@ -111,6 +116,11 @@ class Gateway:
             await asyncio.wait([self._watch])
             if not self._watch.cancelled():
                 self._watch.result()
+
+    async def leave(self) -> None:
+        """Tell who is connected, with each answer from soon on, to leave this connection."""
+        if self._options.leaving_file is not None:
+            replace_file(self._options.leaving_file, "1")
 
     async def stop(self) -> None:
         """End Envoy: politely, then by force. Harmless when it has ended."""
@@ -131,8 +141,9 @@ class Gateway:
         """Release what it holds while no process runs."""
         if self._tls_watch is not None:
             self._tls_watch.cancel()
-        if self._tls_folder is not None:
-            self._tls_folder.cleanup()
+        for folder in (self._tls_folder, self._leaving_folder):
+            if folder is not None:
+                folder.cleanup()
         if self._held is not None:
             self._held.close()
 
@@ -205,6 +216,13 @@ async def announce_changes(files: TlsFiles, folder: Path) -> None:
         else:
             await asyncio.to_thread(announce_change, folder)
             logger.info("new TLS files are used by the gateway")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file in one step, which Envoy looks for."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 def envoy_binary() -> Path:
