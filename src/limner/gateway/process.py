@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from limner.domain.backoff import Backoff
 from limner.gateway.config import gateway_config
 from limner.gateway.options import GatewayOptions
 from limner.gateway.tls import announce_change, write_secrets
@@ -26,8 +27,7 @@ READY_TIMEOUT_S: Final = 15.0
 READY_POLL_S: Final = 0.01
 TLS_POLL_S: Final = 1.0
 STOP_TIMEOUT_S: Final = 5.0
-FIRST_BACKOFF_S: Final = 0.1
-LONGEST_BACKOFF_S: Final = 5.0
+BACKOFF: Final = Backoff(first_s=0.1, longest_s=5.0)
 MAX_DEATHS: Final = 5
 HEALTHY_AFTER_S: Final = 60.0
 """A life as long as this forgets the deaths before it."""
@@ -183,7 +183,7 @@ class Gateway:
             if deaths > MAX_DEATHS:
                 raise GatewayError(f"Envoy died {deaths} times in a row")
             logger.error("Envoy ended with %s; starting it again", code)
-            await asyncio.sleep(min(FIRST_BACKOFF_S * 2 ** (deaths - 1), LONGEST_BACKOFF_S))
+            await asyncio.sleep(BACKOFF.delay_s(deaths))
             try:
                 await self._launch()
             except GatewayError as error:

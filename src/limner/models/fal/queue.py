@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from limner.domain.backoff import Backoff
 from limner.domain.errors import ProviderMisconfiguredError
 from limner.models.fal.answers import failure, members, names_its_fault
 from limner.models.fal.requests import Call
@@ -59,7 +60,7 @@ class Patience:
     def pause_s(self, waited_s: float, doubts: int) -> float:
         """Return how long to wait before asking again; four times as long after each doubtful answer in a row."""
         pause_s = min(max(self.first_poll_s, waited_s / 10), self.longest_poll_s)
-        return min(pause_s * 4.0**doubts, _LONGEST_DOUBT_S)
+        return Backoff(pause_s, _LONGEST_DOUBT_S, factor=4).delay_s(doubts + 1)
 
 
 @dataclass(frozen=True, slots=True)

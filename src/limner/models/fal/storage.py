@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from limner.domain import limits
+from limner.domain.backoff import Backoff
 from limner.models.fal.answers import members
 from limner.models.fal.queue import MEDIA_LIFETIME_S
 from limner.models.fal.requests import Input
@@ -31,7 +32,7 @@ _INLINE_AT_WORST_BYTES: Final = 4 * limits.MIB
 """Largest picture that travels in the request when fal's storage does not take it: of all inputs 64 MiB at most."""
 
 _ATTEMPTS: Final = 3
-_FIRST_DELAY_S: Final = 0.2
+_BACKOFF: Final = Backoff(first_s=0.2, longest_s=3.2, factor=4)
 _TOKEN_MARGIN_S: Final = 60.0
 _TIMEOUTS: Final = Timeouts(connect_s=5.0, first_byte_s=30.0, total_s=120.0)
 _TOKEN_PATH: Final = "storage/auth/token?storage_type=fal-cdn-v3"  # noqa: S105 it is a path
@@ -70,14 +71,12 @@ class FalStorage:
         data, content_type = await picture.read(), picture.image.format.content_type
         if len(data) <= INLINE_BYTES:
             return DataUri(content_type, data)
-        delay_s = _FIRST_DELAY_S
-        for _ in range(_ATTEMPTS - 1):
+        for failures in range(1, _ATTEMPTS):
             try:
                 return await self._upload(data, content_type)
             except CallError as error:
                 log.info("an input could not be uploaded to fal", extra={"why": str(error)})
-            await asyncio.sleep(delay_s)
-            delay_s *= 4
+            await asyncio.sleep(_BACKOFF.delay_s(failures))
         try:
             return await self._upload(data, content_type)
         except CallError as error:

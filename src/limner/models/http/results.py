@@ -13,6 +13,7 @@ from typing import Final
 from yarl import URL
 
 from limner.domain import limits
+from limner.domain.backoff import Backoff
 from limner.outbound.addresses import absolute, base_address, clean, origin
 from limner.outbound.answer import Response, picture_bytes
 from limner.outbound.base64_text import SLICE_BYTES, Base64Decoder
@@ -27,7 +28,8 @@ _HTTPS_PORT: Final = 443
 _SPELLINGS: Final = {"localhost": ("127.0.0.1", "::1"), "127.0.0.1": ("localhost",), "::1": ("localhost",)}
 """What else an origin on this machine may be called."""
 _MAX_REDIRECTS: Final = 3
-_DELAYS_S: Final = (0.25, 1.0)
+_ATTEMPTS: Final = 3
+_BACKOFF: Final = Backoff(first_s=0.25, longest_s=1.0, factor=4)
 """Waits before asking again for a result that was not to be had: it is paid for, and asking buys nothing."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({404, 408, 425, 429, 500, 502, 503, 504})
@@ -165,7 +167,7 @@ class ResultFetcher:
             raise ResultError("the result in the answer is wrong or too large") from error
 
     async def _fetch(self, target: Target, max_bytes: int, share: Share | None) -> bytes:
-        for delay_s in _DELAYS_S:
+        for failures in range(1, _ATTEMPTS):
             try:
                 return _content(await self._follow(target, max_bytes, share))
             except (ForbiddenAddressError, AnswerTooLargeError, _LostError) as error:
@@ -173,7 +175,7 @@ class ResultFetcher:
             except CallError as error:
                 if isinstance(error, ResultError):
                     raise
-            await self._sleep(delay_s)
+            await self._sleep(_BACKOFF.delay_s(failures))
         try:
             return _content(await self._follow(target, max_bytes, share))
         except ResultError:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
+from limner.domain.backoff import Backoff
 from limner.domain.limits import KIB
 from limner.outbound.answer import Response
 from limner.outbound.errors import UnboughtError
@@ -159,4 +160,4 @@ def _delay_s(error: UnboughtError, policy: RetryPolicy, attempt: int, jitter: fl
         return None
     if error.retry_after_s is not None:
         return error.retry_after_s * (1 + jitter / 4) if error.retry_after_s <= policy.max_delay_s else None
-    return min(policy.first_delay_s * 2.0 ** (attempt - 1), policy.max_delay_s) * (1 + jitter) / 2
+    return Backoff(policy.first_delay_s, policy.max_delay_s).delay_s(attempt) * (1 + jitter) / 2
