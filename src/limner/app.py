@@ -53,6 +53,7 @@ from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
 from limner.web.content import content_door
 from limner.web.door import Door
+from limner.web.mcp import mcp_door
 from limner.web.openai import openai_door
 from limner.web.probes import Readiness, probes
 from limner.web.reference import reference_door
@@ -134,6 +135,7 @@ class Worker:
 
     def _build_doors(self) -> tuple[Door, ...]:
         readiness = Readiness((("database", self._stores.repository.check), ("storage", self._stores.blobs.check)))
+        agents, self._mcp = mcp_door(self._tasks, self._library, self._contents, self._catalogue)
         return (
             probes(readiness, lambda: self._web.is_draining()),
             content_door(self._contents, self._addresses),
@@ -146,6 +148,7 @@ class Worker:
                 scratch=self._settings.data_dir,
                 sign=self._signed_url,
             ),
+            agents,
         )
 
     async def _signed_url(self, workspace_id: str, image_id: str) -> str:
@@ -201,6 +204,7 @@ class Worker:
         if self._webhooks is not None:
             await self._webhooks.close()
         await self._models.close()
+        await self._mcp.close()
         self._contents.close()
         await self._stores.close()
         await self._verifier.close()

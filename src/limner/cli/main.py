@@ -30,6 +30,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, _Entry]]] = {
         "rm": _Entry("images", "Delete images."),
         "models": _Entry("catalogue", "List the models and what they can do."),
         "usage": _Entry("catalogue", "Show what the workspace used this month."),
+        "mcp": _Entry("agent", "Serve agents by MCP on standard input and output."),
     },
     "Service": {
         "serve": _Entry("operator", "Run the service: gRPC, and Envoy in front of it."),

@@ -36,7 +36,21 @@ class CallFailedError(click.ClickException):
 
 def with_client(*, workspace_needed: bool = True) -> Callable[[Callable[..., None]], Any]:
     """Give a command the options of a connection, and a client as its first argument."""
-    workspace = click.option(
+
+    def decorate(function: Callable[..., None]) -> Any:
+        @functools.wraps(function)
+        def command(*, server: str, token: str, workspace: str, **arguments: Any) -> None:
+            with connected(server, token, workspace) as client:
+                function(client, **arguments)
+
+        return with_connection(workspace_needed=workspace_needed)(command)
+
+    return decorate
+
+
+def with_connection(*, workspace_needed: bool = True) -> Callable[[Callable[..., None]], Any]:
+    """Give a command the options of a connection."""
+    workspace_option = click.option(
         "--workspace",
         envvar="LIMNER_WORKSPACE",
         default="",
@@ -46,13 +60,12 @@ def with_client(*, workspace_needed: bool = True) -> Callable[[Callable[..., Non
 
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
-        def command(*, server: str, token: str, workspace: str, **arguments: Any) -> None:
+        def command(*, workspace: str, **arguments: Any) -> None:
             if workspace_needed and not workspace:
                 raise click.UsageError("Missing option '--workspace' (or LIMNER_WORKSPACE).")
-            with connected(server, token, workspace) as client:
-                function(client, **arguments)
+            function(workspace=workspace, **arguments)
 
-        return _SERVER(_TOKEN(workspace(command)))
+        return _SERVER(_TOKEN(workspace_option(command)))
 
     return decorate
 

@@ -156,22 +156,37 @@ class AsyncClient:
                 return
             request.page_token = page.next_page_token
 
+    async def page(self, request: pb.ListImagesRequest) -> pb.ListImagesResponse:
+        """Return one page of images; the workspace is filled in."""
+        request.workspace_id = self._workspace
+        return await self._call(self._stub.ListImages, request)
+
     async def delete(self, image_id: str) -> None:
         """Delete an image."""
         request = pb.DeleteImageRequest(workspace_id=self._workspace, image_id=image_id)
         await self._call(self._stub.DeleteImage, request)
 
-    async def content(self, image_id: str, *, generation_id: str = "") -> bytes:
-        """Return the bytes of an image, as stored."""
-        return b"".join([part async for part in self.stream_content(image_id, generation_id=generation_id)])
+    async def content(
+        self, image_id: str, *, generation_id: str = "", width: int = 0, picture_format: str = ""
+    ) -> bytes:
+        """Return the bytes of an image, as stored, or of a derivative of it."""
+        parts = self.stream_content(image_id, generation_id=generation_id, width=width, picture_format=picture_format)
+        return b"".join([part async for part in parts])
 
-    async def stream_content(self, image_id: str, *, generation_id: str = "") -> AsyncGenerator[bytes, None]:
+    async def stream_content(
+        self, image_id: str, *, generation_id: str = "", width: int = 0, picture_format: str = ""
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of an image in parts; closing the iterator cancels the call.
 
-        ``generation_id`` reaches a deleted image that this generation started from.
+        ``generation_id`` reaches a deleted image that this generation started from. With a width in pixels or a
+        format, or both, it is a derivative.
         """
         request = pb.GetImageContentRequest(
-            workspace_id=self._workspace, image_id=image_id, generation_id=generation_id
+            workspace_id=self._workspace,
+            image_id=image_id,
+            generation_id=generation_id,
+            width=width,
+            format=picture_format,
         )
         async with aclosing(self._stream(self._stub.GetImageContent, request)) as bodies:
             async for body in bodies:

@@ -27,4 +27,7 @@ WEB_ROUTES: Final = (
     WebRoute("GET", "/v1/workspaces/{workspaceId}/images/{imageId}/content"),
     WebRoute("GET", "/v1/workspaces/{workspaceId}/generations/{generationId}/inputs/{imageId}/content"),
     WebRoute("GET", "/v1/content/{address}"),
+    WebRoute("POST", "/v1/workspaces/{workspaceId}/mcp"),
+    WebRoute("GET", "/v1/workspaces/{workspaceId}/mcp"),
+    WebRoute("DELETE", "/v1/workspaces/{workspaceId}/mcp"),
 )

@@ -44,4 +44,5 @@ POLICIES: Final[Mapping[str, Access]] = {
     "reference": Access.OPEN,
     "openai.models": Access.MEMBER,
     "signed-content": Access.OPEN,  # its address is signed, which is looked at before anything else
+    "mcp": Access.MEMBER,
 }

@@ -25,11 +25,25 @@ def base_url(service: Service, workspace: str) -> str:
 
 def sdk(tenant: Tenant, user: str = "ada", **options: Any) -> openai.OpenAI:
     token = tenant.metadata(user)[0][1].removeprefix("Bearer ")
-    return openai.OpenAI(api_key=token, base_url=base_url(tenant.service, tenant.id), **options)
+    return _opened(openai.OpenAI(api_key=token, base_url=base_url(tenant.service, tenant.id), **options))
 
 
 def sdk_of(service: Service, **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(api_key=service.token(), base_url=base_url(service, WORKSPACE), **options)
+    return _opened(openai.OpenAI(api_key=service.token(), base_url=base_url(service, WORKSPACE), **options))
+
+
+_OPEN: list[openai.OpenAI] = []
+
+
+def _opened(client: openai.OpenAI) -> openai.OpenAI:
+    _OPEN.append(client)
+    return client
+
+
+def close_all() -> None:
+    """Close what a test opened: the SDK leaves its connections to the garbage collector."""
+    while _OPEN:
+        _OPEN.pop().close()
 
 
 def node(

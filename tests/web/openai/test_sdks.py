@@ -37,6 +37,19 @@ def test_pictures_come_with_their_ids_and_are_the_workspaces(tenant: Tenant) -> 
         assert answer.size == f"{made.width}x{made.height}"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_address_opens_without_a_token(tenant: Tenant, stream: bool) -> None:
+    answer: Any = sdk(tenant).images.generate(prompt="a fox", response_format="url", stream=stream)
+
+    urls = [event.url for event in answer] if stream else [each.url for each in answer.data]
+    for url in urls:
+        assert url.startswith(tenant.url(""))
+        picture = httpx.get(url)
+        assert picture.headers["content-type"] == "image/png"
+        assert picture.content.startswith(b"\x89PNG")
+    assert len(urls) == 1
+
+
 def test_what_is_left_to_the_model_may_be_said(tenant: Tenant) -> None:
     answer = sdk(tenant).images.generate(
         prompt="a fox", size="auto", quality="auto", background="auto", moderation="auto", response_format="b64_json"
