@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from limner.service.failpoints import NAMES
+from tests.certificates import signer_in
 from tests.purchase.billed import PURCHASE_MADE
 from tests.purchase.conftest import Site, reason_of
 from tests.purchase.serving import Replica, running
@@ -17,6 +18,7 @@ FATES = {
     PURCHASE_MADE: (UNKNOWN, UNKNOWN),
     "job-accepted": (MADE, MADE),
     "picture-received": (UNKNOWN, MADE),
+    "picture-signed": (MADE, MADE),
     "picture-spooled": (MADE, MADE),
     "picture-stored": (MADE, MADE),
     "before-commit": (MADE, MADE),
@@ -66,6 +68,8 @@ async def test_death_at_every_point(embedded: Site, hosted: Site, point: str, mo
 
 async def death(site: Site, prompt: str, point: str, model: str, fate: str, *, workers: int) -> None:
     """Kill the first worker at a point, and see what callers of all of them learn."""
+    if point.startswith("picture-"):
+        site.settings |= signer_in(site.folder / "signer").settings
     replicas = [site.add_replica() for _ in range(workers)]
     async with running(*replicas, failpoint=point):
         asking = [asyncio.create_task(outcome(site, replicas[0], prompt, "key", model))]

@@ -144,6 +144,8 @@ def test_a_line_in_the_file_stands_in_place_of_what_is_known(load: Load, adapter
         "retires": "2027-02-03",
         "concurrency": "2",
         "max_waiting": "7",
+        "trained": "true",
+        "watermarked": "false",
     }
     capabilities = load(entry(adapter, **lines))["m"]
     assert capabilities == ModelCapabilities(

@@ -174,14 +174,42 @@ class TaskDetail(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class UnmarkedImage(_message.Message):
+        """One picture that was made and kept, but not marked as the service is set
+        to mark them.
+        """
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        IMAGE_ID_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        image_id: _builtins.str
+        """The image."""
+        message: _builtins.str
+        """What happened, in words."""
+        def __init__(
+            self,
+            *,
+            image_id: _builtins.str = ...,
+            message: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "message", b"message"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     REQUESTED_IMAGES_FIELD_NUMBER: _builtins.int
     CREATED_IMAGES_FIELD_NUMBER: _builtins.int
     MISSING_IMAGES_FIELD_NUMBER: _builtins.int
+    UNMARKED_IMAGES_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """`PARTIAL_RESULT` when some pictures could not be made, `PARTIAL_QUOTA`
-    when the quota did not suffice for all.
+    when the quota did not suffice for all, `UNMARKED_RESULT` when all were
+    made and some could not be marked.
     """
     message: _builtins.str
     """The warning in words."""
@@ -193,6 +221,10 @@ class TaskDetail(_message.Message):
     def missing_images(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskDetail.MissingImage]:
         """Each image that is missing, in order."""
 
+    @_builtins.property
+    def unmarked_images(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskDetail.UnmarkedImage]:
+        """Each image that could not be marked, in order."""
+
     def __init__(
         self,
         *,
@@ -201,10 +233,11 @@ class TaskDetail(_message.Message):
         requested_images: _builtins.int = ...,
         created_images: _builtins.int = ...,
         missing_images: _abc.Iterable[Global___TaskDetail.MissingImage] | None = ...,
+        unmarked_images: _abc.Iterable[Global___TaskDetail.UnmarkedImage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "created_images", b"created_images", "message", b"message", "missing_images", b"missing_images", "requested_images", b"requested_images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "created_images", b"created_images", "message", b"message", "missing_images", b"missing_images", "requested_images", b"requested_images", "unmarked_images", b"unmarked_images"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -208,6 +208,9 @@ _OVERRIDES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "seeds": _truth,
     "price_usd": _price,
     "retires": _date,
+    "trained": _truth,
+    "watermarked": _truth,
+    "version": _text,
     "concurrency": _whole,
     "max_waiting": _whole,
 }

@@ -46,6 +46,12 @@ class ModelCapabilities:
     """How many tasks it works on side by side in one worker; more wait in turn. 0 for no bound."""
     max_waiting: int = 256
     """How many tasks of one workspace wait for their turn; more are refused."""
+    trained: bool = True
+    """Whether it is a trained model; a program that draws by rules is none."""
+    watermarked: bool = False
+    """Whether its pictures carry a watermark of its maker's, so that none of ours is put over it."""
+    version: str = ""
+    """As manifests tell it beside the id."""
     retires: date | None = None
     fallback: "tuple[ModelCapabilities, ...]" = ()
     """Models that are asked in its place when surely nothing was bought."""

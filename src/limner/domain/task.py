@@ -153,6 +153,14 @@ class MissingPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnmarkedPicture:
+    """A picture that was made and kept, and should carry a mark that it does not."""
+
+    image_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a generation failed, as it is told to callers and kept."""
 
@@ -205,6 +213,7 @@ class Generation:
     inputs: tuple[Image, ...] = ()
     """The pictures that it started from, those deleted since among them."""
     missing: tuple[MissingPicture, ...] = ()
+    unmarked: tuple[UnmarkedPicture, ...] = ()
     description: str = ""
     failure: Failure | None = None
     may_bill: bool = False

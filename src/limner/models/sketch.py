@@ -39,6 +39,7 @@ def sketch_capabilities(model_id: str = "sketch") -> ModelCapabilities:
         seeds=True,
         price_usd=Decimal(0),
         local=True,
+        trained=False,
         concurrency=16,  # more orders than threads: their rows and bytes are kept while others are drawn
     )
 

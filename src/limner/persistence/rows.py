@@ -19,6 +19,7 @@ from limner.domain.task import (
     Operation,
     Plan,
     Task,
+    UnmarkedPicture,
     UpscaleTask,
 )
 from limner.service.ports import SubmissionRecord, Unfinished
@@ -87,6 +88,7 @@ def outcome_row(generation: Generation) -> dict[str, Any]:
     return {
         "state": generation.state.value,
         "missing": [asdict(missing) for missing in generation.missing],
+        "unmarked": [asdict(unmarked) for unmarked in generation.unmarked] or None,
         "description": generation.description,
         "failure": _failure_document(generation.failure),
         "may_bill": generation.may_bill,
@@ -111,6 +113,7 @@ def generation_from(
         images=tuple(images),
         inputs=tuple(inputs),
         missing=tuple(MissingPicture(**missing) for missing in row.missing),
+        unmarked=tuple(UnmarkedPicture(**unmarked) for unmarked in row.unmarked or ()),
         description=row.description,
         failure=_failure_from(row.failure),
         may_bill=row.may_bill,

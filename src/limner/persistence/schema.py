@@ -11,7 +11,7 @@ from limner.domain.errors import DatabaseUnavailableError
 from limner.persistence.engine import open_engine, translated_errors
 from limner.persistence.tables import metadata
 
-NEWEST: Final = "0006"
+NEWEST: Final = "0007"
 """The newest migration in ``migrations/versions``. Their names sort by age."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

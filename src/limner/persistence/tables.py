@@ -77,6 +77,7 @@ generations = Table(
     Column("requested_images", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("missing", Json, nullable=False),
+    Column("unmarked", Json, comment="Images that could not be marked; null when all were."),
     Column("description", Text, nullable=False),
     Column("failure", Json),
     Column("may_bill", Boolean, nullable=False),

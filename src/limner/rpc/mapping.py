@@ -260,18 +260,27 @@ def _timestamp(at: datetime) -> Timestamp:
 
 
 def task_detail(generation: task.Generation) -> image_pb2.TaskDetail | None:
-    """Write the warning of a generation that made fewer images than asked; ``None`` when it made all or none."""
-    if not generation.missing or generation.state is not task.GenerationState.SUCCEEDED:
+    """Write the warning of a generation that made fewer images than asked, or unmarked ones; else ``None``."""
+    if generation.state is not task.GenerationState.SUCCEEDED or not (generation.missing or generation.unmarked):
         return None
     made = generation.requested_images - len(generation.missing)
     over_quota = any(each.reason == QuotaExceededError.reason for each in generation.missing)
+    unmarked = len(generation.unmarked)
+    sentences = (
+        f"{made} of {generation.requested_images} images were made." if generation.missing else "",
+        f"{unmarked} of {made} images could not be marked." if unmarked else "",
+    )
     return image_pb2.TaskDetail(
-        code="PARTIAL_QUOTA" if over_quota else "PARTIAL_RESULT",
-        message=f"{made} of {generation.requested_images} images were made.",
+        code="PARTIAL_QUOTA" if over_quota else "PARTIAL_RESULT" if generation.missing else "UNMARKED_RESULT",
+        message=" ".join(filter(None, sentences)),
         requested_images=generation.requested_images,
         created_images=made,
         missing_images=(
             image_pb2.TaskDetail.MissingImage(index=each.index, reason=each.reason, message=each.message)
             for each in generation.missing
+        ),
+        unmarked_images=(
+            image_pb2.TaskDetail.UnmarkedImage(image_id=each.image_id, message=each.message)
+            for each in generation.unmarked
         ),
     )

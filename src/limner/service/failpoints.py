@@ -11,6 +11,7 @@ NAMES: Final = (
     "submission-kept",
     "job-accepted",
     "picture-received",
+    "picture-signed",
     "picture-spooled",
     "picture-stored",
     "before-commit",

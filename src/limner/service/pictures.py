@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from limner.domain import limits
 from limner.domain.errors import ProviderUnavailableError, StorageUnavailableError
 from limner.domain.image import Image, OutputFormat, Parameters
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import Generation, MissingPicture, Plan, Task, UpscaleTask
+from limner.domain.task import Generation, MissingPicture, Plan, Task, UnmarkedPicture, UpscaleTask
 from limner.service import failpoints
+from limner.service.marking import Draft, Marking
 from limner.service.ports import (
     BlobExistsError,
     BlobNotFoundError,
@@ -29,8 +30,12 @@ _ROUNDED_PIXELS: Final = 16
 class Pictures:
     """Keeps each picture under the id that the plan gave it, so that whoever takes over finds its bytes."""
 
-    def __init__(self, generation: Generation, plan: Plan, stores: Stores) -> None:
+    def __init__(
+        self, generation: Generation, plan: Plan, stores: Stores, model: ModelCapabilities | None = None
+    ) -> None:
         self._generation = generation
+        self._model = model
+        self._marking = Marking(generation, plan, stores.blobs, stores.marks)
         self._plan = plan
         self._stores = stores
         self._images: dict[int, Image] = {}
@@ -46,6 +51,11 @@ class Pictures:
     def missing(self) -> Mapping[int, MissingPicture]:
         """Those that are known not to come, by index."""
         return self._missing
+
+    @property
+    def unmarked(self) -> tuple[UnmarkedPicture, ...]:
+        """Those that are kept and should carry a mark that they do not."""
+        return self._marking.unmarked(self.images)
 
     @property
     def open_indexes(self) -> tuple[int, ...]:
@@ -88,8 +98,10 @@ class Pictures:
 
     async def deliver(self) -> None:
         """Bring what lies in the spool to the store. Raises ``StorageUnavailableError`` when it is still down."""
-        for index, image in tuple(self._undelivered.items()):
-            data = await self._stores.spool.read(image.id)
+        for index, spooled in tuple(self._undelivered.items()):
+            image, data = spooled, await self._stores.spool.read(spooled.id)
+            if data is not None:
+                image, data = await self._marked_late(index, image, data)
             if data is None or not await self._put(image, data) or await digest(data) != image.sha256:
                 await self._take_stored(index, _origin_of(image))
             failpoints.reach("picture-delivered")
@@ -119,8 +131,25 @@ class Pictures:
             self._images[index] = image
         else:
             await self._take_stored(index, _origin_of(image))
-        if spool.goes_first:
+        if spool.goes_first or self._marking.signs:
             await spool.discard(image.id)
+
+    async def _spool_unsigned(self, image_id: str, data: bytes) -> None:
+        """Keep the bytes before they are signed: that takes its time, and they may be paid for."""
+        try:
+            await self._stores.spool.keep(image_id, data)
+        except StorageUnavailableError as error:
+            log.warning("a picture is signed before it is kept", extra={"image_id": image_id, "why": str(error)})
+
+    async def _marked_late(self, index: int, image: Image, data: bytes) -> tuple[Image, bytes]:
+        """Sign what a crash or an outage left unsigned in the spool."""
+        draft = Draft(image_id=image.id, original=data, data=data, made_as=image.format, kept_as=image.format)
+        marked = await self._marking.mark_late(draft, self._model and self._model.maker(image.model))
+        if marked is data:
+            return image, data
+        image = replace(image, size_bytes=len(marked), sha256=await digest(marked))
+        self._images[index] = image
+        return image, marked
 
     async def _spool(self, image: Image, data: bytes) -> None:
         await self._stores.spool.keep(image.id, data)
@@ -154,6 +183,7 @@ class Pictures:
         except InvalidPictureError:
             log.exception("what was kept is no picture", extra={"image_id": self._plan.image_ids[index]})
             return None
+        await self._marking.look(self._plan.image_ids[index], data)
         return await self._described(index, data, info, origin)
 
     async def _stored(self, image_id: str) -> bytes | None:
@@ -173,10 +203,21 @@ class Pictures:
             raise InvalidPictureError("larger than is kept")
         info = picture.info or await self._stores.codec.verify(data)
         self._require_promised_size(info)
+        made_as = info.format
         if info.format is not wanted:
             data = await self._stores.codec.convert(data, wanted)
             info = await self._stores.codec.verify(data)
         origin = _Origin(picture.model_id or self._generation.model, picture.seed)
+        draft = Draft(
+            image_id=self._plan.image_ids[picture.index],
+            original=picture.data,
+            data=data,
+            made_as=made_as,
+            kept_as=info.format,
+        )
+        if self._marking.signs:
+            await self._spool_unsigned(draft.image_id, data)
+        data = await self._marking.mark(draft, self._model and self._model.maker(origin.model_id))
         return await self._described(picture.index, data, info, origin), data
 
     def _require_promised_size(self, info: PictureInfo) -> None:

@@ -146,7 +146,7 @@ class Run:
         self._inherited = inherited
         self._notify = notify
         self._patience_s = patience_s
-        self._pictures = Pictures(generation, plan, stores)
+        self._pictures = Pictures(generation, plan, stores, model.capabilities)
         self._submissions: list[KeptSubmission | SubmissionRecord] = list(inherited.submissions) if inherited else []
         self._numbers = itertools.count(inherited.submitted if inherited else 0)
         self._superseded = False
@@ -418,7 +418,12 @@ class Run:
             self._may_bill if isinstance(error, GenerationCancelledError) else not images and bool(self._purchases)
         )
         made = replace(
-            self.generation, images=images, missing=missing, description=self._description, may_bill=may_bill
+            self.generation,
+            images=images,
+            missing=missing,
+            unmarked=self._pictures.unmarked,
+            description=self._description,
+            may_bill=may_bill,
         )
         if error is not None:
             error = self._told(error)

@@ -57,6 +57,7 @@ def gemini_capabilities(upstream_model: str, model_id: str = "") -> ModelCapabil
     """
     known = KNOWN_MODELS.get(upstream_model, _UNKNOWN_MODEL)
     return ModelCapabilities(
+        watermarked=True,  # SynthID
         id=model_id or upstream_model,
         description=known.description,
         operations=(Operation.GENERATE, Operation.EDIT),

@@ -199,6 +199,7 @@ def _capabilities(
         backgrounds=_BACKGROUNDS if facts and "background" not in upstream.omit else (),
         compresses=facts is not None and "output_compression" not in upstream.omit,
         masks=facts is not None and edits,
+        watermarked=facts is not None and dialect is OPENAI,  # SynthID, by OpenAI's own service
     )
     if "size" in upstream.omit:
         overrides = {"aspect_ratios": tuple(each for each in UNSAID_RATIOS if each in known.aspect_ratios), **overrides}
