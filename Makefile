@@ -31,7 +31,7 @@ QUALITY_LOCK := requirements-quality.lock
 AGAINST ?= HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash coverage mutants new-provider check lint types imports proto proto-lint bench lock clean
+.PHONY: help image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash coverage mutants new-provider check check-fast lint types imports proto proto-lint bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -78,6 +78,12 @@ crash: $(READY) ## Kill the service at 200 random times under load, and try all 
 	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 tests/purchase
 
 check: lint types imports proto-lint test ## Run all linters and the tests
+
+FAST := tests/unit tests/architecture tests/sketch \
+  --ignore=tests/unit/models/test_realesrgan.py --ignore=tests/unit/persistence
+
+check-fast: lint types imports ## Check style, types and imports, and run the quick tests, in less than a minute
+	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --quiet $(FAST) $(PYTEST_ARGS)
 
 new-provider: $(READY) ## Write the skeleton of an adapter, with a fake and a table test: NAME=acme
 	@$(BIN)/python -m tools.new_provider "$(NAME)"

@@ -116,9 +116,15 @@ def upscale(
 @click.command()
 @click.argument("generation_id", metavar="GENERATION")
 @json_option
-@with_client()
-def show(client: Client, generation_id: str, as_json: bool) -> None:
+@click.option("--history", is_flag=True, help="For operators: all that is kept, from the database of the settings.")
+@with_client(workspace_needed=False)
+def show(client: Client, generation_id: str, as_json: bool, history: bool) -> None:
     """Show a generation: its state, its images, its error."""
+    if history:
+        _print_history(generation_id)
+        return
+    if not click.get_current_context().params["workspace"]:
+        raise click.UsageError("Missing option '--workspace' (or LIMNER_WORKSPACE).")
     _print_generation(client.get_generation(generation_id), as_json=as_json)
 
 
@@ -129,6 +135,18 @@ def show(client: Client, generation_id: str, as_json: bool) -> None:
 def cancel(client: Client, generation_id: str, as_json: bool) -> None:
     """Cancel a generation that is running."""
     _print_generation(client.cancel_generation(generation_id), as_json=as_json)
+
+
+def _print_history(generation_id: str) -> None:
+    """Print what the database has, which this machine's settings name; no service needs to run."""
+    from limner.domain.errors import LimnerError
+    from limner.history import told_history
+    from limner.settings import Settings, SettingsError
+
+    try:
+        print_facts(told_history(Settings.read(), generation_id))
+    except (SettingsError, LimnerError) as error:
+        raise CallFailedError(str(error)) from error
 
 
 def _prepare(options: TaskOptions, destination: Destination, *, as_json: bool) -> None:
