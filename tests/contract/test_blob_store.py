@@ -186,6 +186,17 @@ async def test_a_variant_is_kept_beside_its_picture_and_listed_with_none(store: 
     assert [each async for each in store.keys("", "f" * 32) if each.startswith(key)] == [key]
 
 
+async def test_the_owners_of_variants_are_listed_once_each(store: BlobStore) -> None:
+    keys = sorted(new_id() for _ in range(4))
+    for key in keys:
+        for name in ("128.webp", "512.webp"):
+            await store.put(f"{key}/{name}", b"smaller", "image/webp")
+
+    listed = [key async for key in store.owners_of_variants(keys[0], keys[2])]
+
+    assert sorted(listed) == keys[1:3]
+
+
 async def test_of_two_variants_of_one_name_the_first_stays(store: BlobStore) -> None:
     key = f"{new_id()}/512.webp"
     await store.put(key, b"first", "image/webp")

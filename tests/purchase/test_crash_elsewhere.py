@@ -44,6 +44,8 @@ POINTS = {
     "bytes-purged",
     "orphan-deleted",
     "picture-mended",
+    "derivative-stored",
+    "variants-deleted",
 }
 """Each has a test here that is named after it."""
 
@@ -186,6 +188,33 @@ def test_picture_mended(tmp_path: Path) -> None:
     again = repair(settings)
     assert "1 stored pictures looked at" in again.stdout
     assert "lost" not in again.stdout
+    asyncio.run(audit(settings, Counter()))
+
+
+async def test_derivative_stored(site: Site) -> None:
+    """A derivative that was made is handed out by whoever is asked next."""
+    replica = site.add_replica()
+    async with running(replica, failpoint="derivative-stored"):
+        answer = await site.generate(replica, "a fox")
+        request = pb.GetImageContentRequest(workspace_id=WORKSPACE, image_id=answer.images[0].id, format="webp")
+        metadata = replica.metadata(USER, WORKSPACE)
+        with pytest.raises(grpc.aio.AioRpcError):
+            [_ async for _ in replica.stub.GetImageContent(request, metadata=metadata)]
+        assert await replica.ended() == -9
+        await replica.start()
+        answered = [body async for body in replica.stub.GetImageContent(request, metadata=metadata)]
+        assert answered[0].content_type == "image/webp"
+        await site.audited()
+
+
+def test_variants_deleted(tmp_path: Path) -> None:
+    """What was made of pictures that are gone is found by the sweep."""
+    settings = prepared(tmp_path)
+    variants = [f"{old_id(number)}/512.webp" for number in range(3)]
+    asyncio.run(put(settings, *variants))
+    assert repair(settings, "variants-deleted").returncode == -9
+    assert repair(settings).returncode == 0
+    assert not list(Path(settings.data_dir, "images", "variants").glob("*/*"))
     asyncio.run(audit(settings, Counter()))
 
 

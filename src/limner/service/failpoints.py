@@ -27,6 +27,8 @@ NAMES: Final = (
     "bytes-purged",
     "orphan-deleted",
     "picture-mended",
+    "derivative-stored",
+    "variants-deleted",
 )
 """All of them: first those of every generation, in the order that it reaches them, then those off the usual way."""
 

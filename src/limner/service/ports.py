@@ -89,6 +89,9 @@ class BlobStore(Protocol):
         What is put or deleted meanwhile may be missing.
         """
 
+    def owners_of_variants(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of pictures that have variants, in the same way, whether their own bytes are there or not."""
+
     async def check(self) -> None:
         """Return when the store can be reached and written to; else raise ``StorageUnavailableError``."""
 

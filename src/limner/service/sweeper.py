@@ -96,6 +96,7 @@ class Sweeper:
                 await self._look_at(batch, report)
                 batch = []
         await self._look_at(batch, report)
+        await self._sweep_variants(after, until)
         report.looked_at = len(stored)
         await self._find_lost(after, until, stored, report)
         for key in spooled & stored:  # brought to the store before, but for the crash that came then
@@ -114,6 +115,21 @@ class Sweeper:
             await self._stores.blobs.delete(orphan)
             failpoints.reach("orphan-deleted")
             report.orphans.append(orphan)
+
+    async def _sweep_variants(self, after: str, until: str) -> None:
+        """Delete what was made of pictures that are gone: put, by a worker that then died, in their last moment."""
+        batch: list[str] = []
+        async for owner in self._stores.blobs.owners_of_variants(after, until):
+            batch.append(owner)
+            if len(batch) == _BATCH:
+                await self._delete_unknown(batch)
+                batch = []
+        await self._delete_unknown(batch)
+
+    async def _delete_unknown(self, owners: Sequence[str]) -> None:
+        for owner in await self._stores.repository.unknown_images(owners) if owners else ():
+            await self._stores.blobs.delete(owner)
+            failpoints.reach("variants-deleted")
 
     async def _find_lost(self, after: str, until: str, stored: set[str], report: SweepReport) -> None:
         while ids := await self._stores.repository.images_between(after, until, _BATCH):

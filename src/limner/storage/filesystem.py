@@ -12,7 +12,7 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -88,8 +88,17 @@ class FileBlobStore:
 
     async def keys(self, after: str, until: str) -> AsyncIterator[str]:
         """Yield the keys of a range, one folder after the other."""
-        for shard in _SHARDS:
-            for key in await self._readers.run(self._keys, shard):
+        async for key in self._keys_in(_SHARDS, after, until):
+            yield key
+
+    async def owners_of_variants(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of a range that have a folder for variants."""
+        async for key in self._keys_in([f"{_VARIANTS}/{shard}" for shard in _SHARDS], after, until):
+            yield key
+
+    async def _keys_in(self, folders: Sequence[str], after: str, until: str) -> AsyncIterator[str]:
+        for folder in folders:
+            for key in await self._readers.run(self._keys, folder):
                 if after < key <= until:
                     yield key
 

@@ -84,12 +84,25 @@ class GcsBlobStore:
 
     async def keys(self, after: str, until: str) -> AsyncIterator[str]:
         """Yield the keys of a range, page by page, by a listing of that range alone."""
-        pages = await self._threads.run(self._pages, after, until)
+        # The end is exclusive; a key is never longer than ``until``, so one more character includes it.
+        async for name in self._names(self._name(after), f"{self._name(until)}0"):
+            if is_id(name) and name != after:
+                yield name
+
+    async def owners_of_variants(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of a range that have variants, by a listing of these alone."""
+        owner = after
+        async for name in self._names(self._name(f"{after}/~"), self._name(f"{until}/~")):
+            if (key := name.removeprefix(f"{_VARIANTS}/").partition("/")[0]) != owner:
+                owner = key
+                yield owner
+
+    async def _names(self, start: str, end: str) -> AsyncIterator[str]:
+        """Yield the names of objects from ``start`` up to ``end``, exclusive, without the store's prefix."""
+        pages = await self._threads.run(self._pages, start, end)
         while names := await self._threads.run(self._next_page, pages):
             for name in names:
-                key = name.removeprefix(self._prefix)
-                if is_id(key) and key != after:
-                    yield key
+                yield name.removeprefix(self._prefix)
 
     async def sign(self, key: str, ttl: timedelta) -> str:
         """Return an address of the object, by a V4 signature: of the credentials' own key, or by Google's IAM.
@@ -193,9 +206,8 @@ class GcsBlobStore:
         """Tell an object that is not there from a bucket that is not there."""
         list(self._bucket().list_blobs(max_results=1, prefix=self._prefix, **self._patience()))
 
-    def _pages(self, after: str, until: str) -> Iterator[Any]:
-        # The end is exclusive; a key is never longer than ``until``, so one more character includes it.
-        ends = {"start_offset": self._name(after), "end_offset": f"{self._name(until)}0"}
+    def _pages(self, start: str, end: str) -> Iterator[Any]:
+        ends = {"start_offset": start, "end_offset": end}
         with self._translated():
             blobs = self._bucket().list_blobs(prefix=self._prefix or None, **ends, **self._patience())
             pages: Iterator[Any] = blobs.pages

@@ -67,6 +67,12 @@ class MemoryBlobStore:
             if after < key <= until and "/" not in key:
                 yield key
 
+    async def owners_of_variants(self, after: str, until: str) -> AsyncIterator[str]:
+        """Yield the keys of a range that have variants."""
+        for key in {each.partition("/")[0] for each in self._blobs if "/" in each}:
+            if after < key <= until:
+                yield key
+
     async def check(self) -> None:
         """Return: memory is always there."""
 

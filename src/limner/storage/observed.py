@@ -51,6 +51,10 @@ class ObservedBlobStore:
         """As ``BlobStore.keys``."""
         return self._blobs.keys(after, until)
 
+    def owners_of_variants(self, after: str, until: str) -> AsyncIterator[str]:
+        """As ``BlobStore.owners_of_variants``."""
+        return self._blobs.owners_of_variants(after, until)
+
     async def check(self) -> None:
         """As ``BlobStore.check``."""
         await self._blobs.check()
