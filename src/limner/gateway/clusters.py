@@ -16,6 +16,7 @@ MAX_CONNECTIONS: Final = 10_000
 CONNECT_TIMEOUT_S: Final = 2
 HEALTH_INTERVAL_S: Final = 1
 HEALTH_TIMEOUT_S: Final = 2
+EJECTION_S: Final = 5
 WEB_IDLE_S: Final = 600
 
 
@@ -67,6 +68,7 @@ def cluster(name: str, addresses: Sequence[str], options: GatewayOptions, protoc
             }
         },
         "health_checks": [health_check(health)],
+        "outlier_detection": outlier_detection(),
         # Where all of them seem to be down they are asked all the same.
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "load_assignment": {
@@ -79,6 +81,26 @@ def cluster(name: str, addresses: Sequence[str], options: GatewayOptions, protoc
                 }
             ],
         },
+    }
+
+
+def outlier_detection() -> Json:
+    """Return how a worker that takes no connection is passed over, before its health was asked for again.
+
+    What a worker answers counts for nothing here: a provider's outage is told by all of them.
+    """
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 3,
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_local_origin_success_rate": 0,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_consecutive_gateway_failure": 0,
+        "enforcing_success_rate": 0,
+        "max_ejection_percent": 100,
+        "interval": duration(HEALTH_INTERVAL_S),
+        "base_ejection_time": duration(HEALTH_INTERVAL_S),
+        "max_ejection_time": duration(EJECTION_S),
     }
 
 

@@ -26,6 +26,12 @@ PREVIOUS_HOSTS: Final = extension(
     "retry.host.previous_hosts",
     {"@type": f"{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
 )
+NOT_BEGUN: Final = "connect-failure,refused-stream"
+"""When no worker has seen anything of a request."""
+
+READS: Final = f"{NOT_BEGUN},reset,cancelled"
+"""When a call that changes nothing is tried again: also where a worker went away, or closes."""
+
 CALL_FILTERS: Final = ("admission", "drain", "lua", "grpc_web", "transcoder")
 ORIGIN: Final = {
     "header": {"key": "x-limner-origin", "value": "%REQ(x-forwarded-proto)%://%REQ(:authority)%"},
@@ -72,6 +78,7 @@ def rest(prefix: str, options: GatewayOptions) -> list[Json]:
         *(through(TOO_LARGE, {"prefix": prefix, "headers": headers}) for headers in too_large),
         *(through(name, {"prefix": prefix, "headers": headers}, options) for name, headers in large.items()),
         through(LARGE_PICTURE, {"prefix": prefix, "headers": [longer(SMALL_BYTES)]}, options),
+        to_workers({"prefix": prefix, "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}, READS),
         to_workers({"prefix": prefix}),
     ]
 
@@ -88,21 +95,27 @@ def longer(max_bytes: int) -> Json:
     return {"name": "content-length", "range_match": {"start": max_bytes + 1, "end": 2**62}}
 
 
-def to_workers(match: Json) -> Json:
+def to_workers(match: Json, retry_on: str = NOT_BEGUN) -> Json:
     """Return a route. A call is tried again only where no worker has seen it, so that nothing is bought twice.
 
     For that a copy of its body is kept, but of no picture: uploads are not tried again.
     """
-    retries = {
-        "retry_on": "connect-failure,refused-stream",
-        "num_retries": 2,
-        "retry_host_predicate": [PREVIOUS_HOSTS],
-    }
     return {
         "match": match,
-        "route": {"cluster": WORKERS, "timeout": "0s", "retry_policy": retries},
+        "route": {"cluster": WORKERS, "timeout": "0s", "retry_policy": retries(retry_on)},
         "request_body_buffer_limit": MAX_JSON_BYTES,
         "request_headers_to_add": [ORIGIN],
+    }
+
+
+def retries(retry_on: str) -> Json:
+    """Return how a request is tried again: at another worker than before, if there is one."""
+    return {
+        "retry_on": retry_on,
+        "num_retries": 3,
+        "retry_host_predicate": [PREVIOUS_HOSTS],
+        # How often the next in turn is passed over for having been tried; else one that is down is tried again.
+        "host_selection_retry_max_attempts": 10,
     }
 
 
@@ -113,7 +126,7 @@ def to_web(route: WebRoute) -> Json:
     """
     reads = route.method == "GET"
     methods = "GET|HEAD" if reads else route.method
-    retry_on = "connect-failure,refused-stream,reset-before-request"
+    retry_on = f"{NOT_BEGUN},reset-before-request"
     return {
         "match": {
             "safe_regex": {"regex": path_pattern(route.path)},
@@ -122,11 +135,7 @@ def to_web(route: WebRoute) -> Json:
         "route": {
             "cluster": WEB,
             "timeout": "0s",
-            "retry_policy": {
-                "retry_on": f"{retry_on},reset" if reads else retry_on,
-                "num_retries": 2,
-                "retry_host_predicate": [PREVIOUS_HOSTS],
-            },
+            "retry_policy": retries(f"{retry_on},reset" if reads else retry_on),
         },
         "request_body_buffer_limit": MAX_JSON_BYTES,
         "request_headers_to_add": [ORIGIN],
