@@ -27,11 +27,14 @@ SUPPLY_LOCK := requirements-supply.lock
 QUALITY_READY := $(VENV)/.quality
 QUALITY_LOCK := requirements-quality.lock
 
+# How long a soak lasts, in seconds.
+SOAK_S ?= 1800
+
 # The commit whose contract must not be broken.
 AGAINST ?= HEAD
 
 .DEFAULT_GOAL := help
-.PHONY: help image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash coverage mutants new-provider check check-fast lint types imports proto proto-lint bench lock clean
+.PHONY: help soak image sbom licences audit setup setup-diffusers demo run test test-diffusers fuzz crash coverage mutants new-provider check check-fast lint types imports proto proto-lint bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -76,6 +79,9 @@ fuzz: $(READY) ## Ask the service whatever comes to mind, other things in each r
 
 crash: $(READY) ## Kill the service at 200 random times under load, and try all orders of events
 	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 tests/purchase
+
+soak: $(READY) ## Load two replicas for SOAK_S seconds with kills and faults, and replace replicas under 20,000 calls
+	@LIMNER_SOAK_S=$(SOAK_S) LIMNER_RESTART_CALLS=20000 $(BIN)/python -m pytest --timeout=0 --numprocesses=0 tests/replicas $(PYTEST_ARGS)
 
 check: lint types imports proto-lint test ## Run all linters and the tests
 
