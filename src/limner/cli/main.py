@@ -28,6 +28,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, _Entry]]] = {
         "ls": _Entry("images", "List the images of the workspace, newest first."),
         "get": _Entry("images", "Show images, or write them to files with -o."),
         "rm": _Entry("images", "Delete images."),
+        "verify": _Entry("marks", "Tell the marks of a file: who signed it, and how it came to be."),
         "models": _Entry("catalogue", "List the models and what they can do."),
         "usage": _Entry("catalogue", "Show what the workspace used this month."),
         "mcp": _Entry("agent", "Serve agents by MCP on standard input and output."),
