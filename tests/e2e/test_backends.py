@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests import pictures
@@ -77,3 +78,22 @@ def test_a_deleted_input_stays_traceable(backend: Tenant) -> None:
     assert ada.get(backend.url(traced["_links"]["content"])).content == pictures.png()
     ada.delete(f"/images/{answer['images'][0]['id']}")
     assert ada.get(backend.url(traced["_links"]["content"])).status_code == 404
+
+
+def test_content_is_read_in_part_and_smaller_and_goes_as_a_whole(backend: Tenant) -> None:
+    ada = backend.rest()
+    data = pictures.encoded(pictures.noise(700, 500), "PNG")
+    image = uploaded(ada, data)
+    path = backend.url(image["_links"]["content"])
+
+    parts = [ada.get(path, headers={"range": f"bytes={part}"}).content for part in ("0-99", "100-300000", "300001-")]
+    assert b"".join(parts) == data
+    assert ada.head(path).headers["content-length"] == str(len(data))
+    smaller = [ada.get(f"{path}?width=128&format=webp") for _ in range(2)]
+    assert smaller[0].content == smaller[1].content
+    assert pictures.decoded(smaller[0].content).size == (128, 91)
+    signed = ada.post(f"/images/{image['id']}:signContentUrl", json={"width": 128, "format": "webp"}).json()["url"]
+    assert httpx.get(signed).content == smaller[0].content
+
+    ada.delete(f"/images/{image['id']}")
+    assert [httpx.get(signed).status_code, ada.get(f"{path}?width=128&format=webp").status_code] == [404, 404]

@@ -67,9 +67,10 @@ class AddressKeys:
 class AddressKeyFile:
     """The keys of a data directory, read again when the file changes, so that all of its workers change together."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, look_again_s: float = _LOOK_AGAIN_S) -> None:
         """Read the file, or make it with a new key. Raises ``AddressKeyError`` and ``OSError``."""
         self._path = folder / FILE
+        self._look_again_s = look_again_s
         with suppress(FileExistsError):
             _make(self._path)
         self._looked_at = time.monotonic()
@@ -86,7 +87,7 @@ class AddressKeyFile:
 
     def _current(self) -> AddressKeys:
         now = time.monotonic()
-        if now - self._looked_at > _LOOK_AGAIN_S:
+        if now - self._looked_at > self._look_again_s:
             self._looked_at = now
             with suppress(OSError, AddressKeyError):  # those that were right go on
                 changed_at = self._path.stat().st_mtime_ns

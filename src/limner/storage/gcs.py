@@ -188,6 +188,8 @@ class GcsBlobStore:
             credentials = blob.client._credentials
             by_iam: dict[str, str] = {}
             if not isinstance(credentials, Signing):
+                if not hasattr(credentials, "service_account_email"):
+                    raise StorageUnavailableError("The storage's credentials can't sign addresses.")
                 credentials.refresh(Request())
                 by_iam = {
                     "service_account_email": credentials.service_account_email,
