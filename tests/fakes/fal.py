@@ -248,7 +248,7 @@ class FakeFal:
         self.jobs[job.id] = job
         if unknown := ENDPOINTS[endpoint].unknown(body):
             self.unknown_fields.setdefault(endpoint, set()).update(unknown)
-        self.ledger.buy(job.id, endpoint, int(body.get("num_images", 1)))
+        self.ledger.buy(job.id, endpoint, int(body.get("num_images", 1)), str(body.get("prompt", "")))
         return job
 
     async def _taken(self, request: web.Request, job: Job) -> web.StreamResponse:

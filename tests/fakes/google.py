@@ -263,7 +263,7 @@ class FakeGoogle:
 
     async def _taken(self, request: web.Request, model: str, wish: Wish, fault: Fault) -> web.StreamResponse:
         response_id = uuid.uuid4().hex
-        self.ledger.buy(response_id, model, 1)
+        self.ledger.buy(response_id, model, 1, wish.prompt)
         self.working += 1
         try:
             await self.hold.wait()

@@ -10,6 +10,7 @@ class Purchase:
     id: str
     model: str
     pictures: int
+    prompt: str = ""
     refunded: bool = False
 
 
@@ -19,9 +20,9 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: list[Purchase] = []
 
-    def buy(self, purchase_id: str, model: str, pictures: int) -> None:
+    def buy(self, purchase_id: str, model: str, pictures: int, prompt: str = "") -> None:
         """Note an accepted request."""
-        self._entries.append(Purchase(purchase_id, model, pictures))
+        self._entries.append(Purchase(purchase_id, model, pictures, prompt))
 
     def refund(self, purchase_id: str) -> None:
         """Take a request off the bill: it failed, or was withdrawn in time."""

@@ -136,7 +136,7 @@ class FakeOpenAi:
         return await self._document(wanted, fault)
 
     def _buy(self, wanted: Wanted) -> None:
-        self.ledger.buy(uuid.uuid4().hex, wanted.model, wanted.count)
+        self.ledger.buy(uuid.uuid4().hex, wanted.model, wanted.count, wanted.prompt)
 
     def _check_key(self, request: web.Request) -> None:
         if self.dialect.has_keys and request.headers.get("Authorization") != f"Bearer {self.key}":

@@ -5,8 +5,9 @@ import itertools
 import os
 import random
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,13 @@ import grpc
 import pytest
 
 from limner.domain.task import GenerationState
+from tests.e2e.providers import KEYS, Catalogue, Fake, settings_of
+from tests.purchase.billed import PRICE_MICROS
 from tests.purchase.books import read_books
 from tests.purchase.conftest import Site, reason_of
+from tests.purchase.provider import Provider
 from tests.purchase.serving import Replica, running
+from tests.purchase.test_vendors import FAKES
 
 KILLS = int(os.environ.get("LIMNER_CRASH_KILLS", "6"))
 CALLERS = 6
@@ -26,6 +31,44 @@ _AGAIN_AFTER_S = 0.05
 _LAPSE = "UPDATE generations SET lease_until = '2026-01-01 00:00:00' WHERE state = 'running'"
 
 
+OWN_FAULTS = ("", "", "", "[[fault:slow=0.3]]", "[[fault:drop]]", "[[fault:refuse]]")
+OWN_MODELS = tuple((model, OWN_FAULTS) for model in ("direct", "queue", "queue", "free"))
+"""The tests' own models, and how their provider goes wrong: each as likely as the others."""
+VENDORS = (
+    ("openai", ("", "", "[[fault:hang=0.3]]", "[[fault:drop]]", "[[fault:words-400]]")),
+    ("google", ("", "", "[[fault:delay=0.3]]", "[[fault:drop]]")),
+    ("fal", ("", "", "[[fault:slow-submit=0.3]]", "[[fault:drop]]")),
+)
+
+
+@dataclass
+class SuppliedSite(Site):
+    """An installation that buys from a fake of each vendor, a picture at a time."""
+
+    fakes: list[Fake] = field(default_factory=list)
+
+    @property
+    def sold(self) -> Counter[tuple[str, int]]:
+        sold: Counter[tuple[str, int]] = Counter()
+        for fake in self.fakes:
+            for purchase in fake.ledger.purchases:
+                sold[purchase.prompt, 0] += purchase.pictures
+        return sold
+
+
+@asynccontextmanager
+async def supplied(site: Site) -> AsyncIterator[SuppliedSite]:
+    """A fake of each vendor for an installation."""
+    catalogue, file, fakes = Catalogue(), site.folder / "vendors.toml", []
+    async with AsyncExitStack() as stack:
+        for vendor, fake_vendor in FAKES.items():
+            fake = await stack.enter_async_context(fake_vendor())
+            fakes.append(fake)
+            catalogue.add(vendor, settings_of(fake, vendor) | {"price_usd": PRICE_MICROS / 1_000_000})
+        catalogue.write(file)
+        yield SuppliedSite(site.folder, Provider(), site.settings | KEYS | {"LIMNER_MODELS": str(file)}, fakes=fakes)
+
+
 @dataclass
 class Load:
     """Callers who ask for pictures, lose patience, cancel, and ask again with the same key."""
@@ -33,6 +76,9 @@ class Load:
     site: Site
     replicas: list[Replica]
     chance: random.Random
+    models: Sequence[tuple[str, Sequence[str]]]
+    """With their faults."""
+    counts: Sequence[int] = (1, 1, 3)
     ended: bool = False
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     begun: set[str] = field(default_factory=set)
@@ -45,10 +91,11 @@ class Load:
             await self._ask(f"picture {next(self.numbers)}")
 
     async def _ask(self, prompt: str) -> None:
-        prompt += self.chance.choice(["", "", "", "[[fault:slow=0.3]]", "[[fault:drop]]", "[[fault:refuse]]"])
+        model, faults = self.chance.choice(self.models)
+        prompt += self.chance.choice(faults)
         facts: dict[str, Any] = {
-            "model_id": self.chance.choice(["direct", "queue", "queue", "free"]),
-            "num_images": self.chance.choice([1, 1, 3]),
+            "model_id": model,
+            "num_images": self.chance.choice(self.counts),
             "workspace": self.chance.choice(WORKSPACES),
             "key": f"key of {prompt}" if self.chance.random() < 0.9 else "",
         }
@@ -108,11 +155,27 @@ async def settled(site: Site) -> None:
 @pytest.mark.timeout(60 + 5 * KILLS)
 async def test_kills_at_random_times(site: Site, tell: Callable[[str], None]) -> None:
     """One worker on SQLite, two on PostgreSQL."""
+    replicas = [site.add_replica() for _ in range(2 if site.settings else 1)]
+    await killed_under_load(Load(site, replicas, chance_of(tell), OWN_MODELS), tell)
+
+
+@pytest.mark.timeout(60 + 5 * KILLS)
+async def test_the_real_adapters_are_killed_at_random_times(hosted: Site, tell: Callable[[str], None]) -> None:
+    """Two workers on PostgreSQL, in front of fakes that speak as the vendors do."""
+    async with supplied(hosted) as site:
+        replicas = [site.add_replica() for _ in range(2)]
+        await killed_under_load(Load(site, replicas, chance_of(tell), VENDORS, counts=(1,)), tell)
+
+
+def chance_of(tell: Callable[[str], None]) -> random.Random:
     seed = int(os.environ.get("LIMNER_CRASH_SEED", secrets.randbelow(1_000_000)))
     tell(f"LIMNER_CRASH_SEED={seed} kills={KILLS}")
-    chance = random.Random(seed)
-    replicas = [site.add_replica() for _ in range(2 if site.settings else 1)]
-    load = Load(site, replicas, chance)
+    return random.Random(seed)
+
+
+async def killed_under_load(load: Load, tell: Callable[[str], None]) -> None:
+    """Kill workers again and again while callers ask, and check the books."""
+    site, replicas, chance = load.site, load.replicas, load.chance
     async with running(*replicas):
         callers = [asyncio.create_task(load.run()) for _ in range(CALLERS)]
         for _ in range(KILLS):
@@ -137,7 +200,7 @@ async def test_hangs_at_random_times(hosted: Site, tell: Callable[[str], None]) 
     tell(f"LIMNER_CRASH_SEED={seed} hangs={KILLS // 2}")
     chance = random.Random(seed)
     replicas = [hosted.add_replica("one"), hosted.add_replica("two")]
-    load = Load(hosted, replicas, chance)
+    load = Load(hosted, replicas, chance, OWN_MODELS)
     async with running(*replicas):
         callers = [asyncio.create_task(load.run()) for _ in range(CALLERS)]
         for _ in range(KILLS // 2):
