@@ -1,4 +1,4 @@
-"""Content of pictures of 64 KiB, 1 MiB and 20 MiB against a static file from the same Envoy, in MiB/s over 4 connections."""
+"""Content of pictures of 64 KiB, 1 MiB and 20 MiB against a static file from Envoy, in MiB/s over 4 connections."""
 
 import io
 import json
