@@ -6,6 +6,7 @@ from google.api import http_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from limner.domain import limits
+from limner.domain.derivative import DerivativeFormat
 from limner.domain.image import OutputFormat
 from tools.openapi import doors, examples
 from tools.openapi.contract import Call, Contract, Field, Message, path_of, path_variables
@@ -93,6 +94,19 @@ def components(schemas: Schemas) -> Json:
                 "description": "`respond-async`: answer at once; `GetGeneration` or a webhook tells the end.",
                 "schema": {"type": "string", "enum": ["respond-async"]},
             },
+            "Range": {
+                "name": "Range",
+                "in": "header",
+                "description": "A single range of bytes, answered by 206.",
+                "schema": {"type": "string"},
+                "example": "bytes=0-1023",
+            },
+            "IfNoneMatch": {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "The `etag` of what the caller has: answered by 304.",
+                "schema": {"type": "string"},
+            },
         },
         "headers": {
             "RequestId": {
@@ -141,7 +155,13 @@ def operation(call: Call, rule: http_pb2.HttpRule, schemas: Schemas) -> Json:
         }
     statuses = {*ALWAYS, *((403,) if IN_PATH in path else ()), *((413, 415) if rule.body else ())}
     statuses |= {*OF_TASKS} if name in TASKS else set()
-    described["responses"] = {"200": success(call, schemas), **failures(statuses)}
+    done = success(call, schemas)
+    described["responses"] = {"200": done, **failures(statuses)}
+    if call.proto.output_type == HTTP_BODY:
+        described["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in ("Range", "IfNoneMatch")]
+        not_modified = {"description": "The caller has it already.", "headers": done["headers"]}
+        part = done | {"description": "A part of the picture."}
+        described["responses"] |= {"206": part, "304": not_modified, **failures([416])}
     return described
 
 
@@ -180,7 +200,7 @@ def success(call: Call, schemas: Schemas) -> Json:
             "etag": {"description": "A digest of the bytes.", "schema": {"type": "string"}},
             "cache-control": {"description": "May be kept for ever, privately.", "schema": {"type": "string"}},
         }
-        pictures = {each.content_type: PICTURE for each in OutputFormat}
+        pictures = {each.content_type: PICTURE for each in DerivativeFormat}
         return {"description": "The picture.", "headers": headers, "content": pictures}
     if call.proto.server_streaming:
         events = schemas.response(answer)

@@ -38,6 +38,7 @@ DESCRIPTIONS: Final[Mapping[int, str]] = {
     409: "The idempotency key was used for another request.",
     413: "The body is too large.",
     415: "The body is of another type than the call takes, or compressed.",
+    416: "There is no such range of bytes.",
     429: "The quota is used up, or too much is in flight; nothing was done.",
     431: "The headers are too large.",
     499: "The generation was cancelled.",
@@ -54,7 +55,7 @@ def reasons_by_status() -> dict[int, list[str]]:
     for error, code in CODES.items():
         reasons.setdefault(HTTP[code], []).append(error.reason)
     reasons[503].append("SERVICE_UNAVAILABLE")  # the gateway's own
-    return reasons | {status: [errors.InvalidFieldError.reason] for status in (413, 415, 431)}
+    return reasons | {status: [errors.InvalidFieldError.reason] for status in (413, 415, 416, 431)}
 
 
 def failures(statuses: Iterable[int]) -> Json:

@@ -6,8 +6,10 @@ from typing import Any, Final
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from limner.domain import limits
+from limner.domain.derivative import WIDTHS, DerivativeFormat
 from limner.domain.image import OutputFormat
 from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO
+from limner.service.addresses import DEFAULT_TTL_S, MAX_TTL_S
 from limner.service.idempotency import MAX_KEY_CHARS
 from tools.openapi.contract import Contract, Field, Message
 
@@ -37,6 +39,9 @@ REQUEST_FIELDS: Final[Mapping[str, Json]] = {
     "upscale_factor": {"minimum": 1},
     "request_id": {"minLength": 1, "maxLength": MAX_KEY_CHARS},
     "page_size": {"minimum": 0, "default": limits.DEFAULT_PAGE_SIZE},
+    "width": {"enum": [*WIDTHS]},
+    "format": {"enum": [*DerivativeFormat]},
+    "ttl_seconds": {"minimum": 1, "maximum": MAX_TTL_S, "default": DEFAULT_TTL_S},
     "page_token": {"maxLength": limits.MAX_PAGE_TOKEN_CHARS},
 }
 """What the service checks of a request's field beyond its type."""

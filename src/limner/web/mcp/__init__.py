@@ -32,6 +32,8 @@ class McpEndpoint:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
+        if request.content_type != "application/json":
+            raise HttpRefusalError(415, "content-type", "must be application/json")
         if self._bridge is None:
             self._bridge = asyncio.create_task(_start_bridge(), name="mcp")
         try:
