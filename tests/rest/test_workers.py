@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from aiohttp import web
 
 from limner.gateway.config import gateway_config
 from limner.gateway.options import GatewayOptions
@@ -21,6 +22,7 @@ from tests.rest.errors import detail, error_of
 from tests.rest.stand_in import serve
 
 GET = "/v1/workspaces/acme/images/7"
+UPLOAD = "/v1/workspaces/acme/images"
 GENERATE = "/v1/workspaces/acme/image-generation-tasks"
 CALLERS = 48
 DEADLINE_S = 30
@@ -115,6 +117,38 @@ async def is_answered(client: httpx.AsyncClient) -> bool:
         return (await client.get(GET)).status_code == 200
     except httpx.TimeoutException:
         return False
+
+
+@pytest.mark.parametrize(("said", "statuses"), [(200, {200}), (401, {401}), (500, {503})])
+async def test_who_sends_a_large_body_is_asked_of_a_worker_that_answers(said: int, statuses: set[int]) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"code": 16, "message": "no", "details": []}, status=said)
+
+    async def accepting(request: web.Request) -> web.Response:
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_post("/-/admission/{call:.*}", answer)
+    application.router.add_get("/-/accepting", accepting)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server, _, address = await serve()
+    webs = [f"127.0.0.1:{runner.addresses[0][1]}", "127.0.0.1:1"]
+    options = GatewayOptions(port=0, upstreams=[address], web_upstreams=webs)
+    gateway = Gateway(options, concurrency=1)
+    await gateway.start()
+
+    async with httpx.AsyncClient(base_url=f"http://{gateway.address}") as client:
+        headers = {"content-type": "image/png"}
+        answers = [await client.post(UPLOAD, content=bytes(100_000), headers=headers) for _ in range(6)]
+
+    assert {each.status_code for each in answers} == statuses
+    if said == 401:
+        assert error_of(answers[0])["message"] == "no"
+    await gateway.stop()
+    await server.stop(None)
+    await runner.cleanup()
 
 
 async def test_no_table_of_headers_is_shared_with_the_workers() -> None:

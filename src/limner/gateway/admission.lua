@@ -3,6 +3,7 @@
 
 local ADMISSION = "/-/admission"
 local TIMEOUT_MS = 5000
+local ATTEMPTS = 3
 
 -- Returns the status and the body of a refusal; nothing when the caller may send.
 local function ask(handle)
@@ -16,11 +17,13 @@ local function ask(handle)
     ["authorization"] = token,
     ["x-request-id"] = headers:get("x-request-id"),
   }
-  local answer, body = handle:httpCall("web", question, "", TIMEOUT_MS, false)
-  local status = answer[":status"]
-  if status == "200" then return end
-  if status:find("^5") then return "503", "" end
-  return status, body or ""
+  for _ = 1, ATTEMPTS do  -- each at the next worker
+    local answer, body = handle:httpCall("web", question, "", TIMEOUT_MS, false)
+    local status = answer[":status"]
+    if status == "200" then return end
+    if not status:find("^5") then return status, body or "" end
+  end
+  return "503", ""
 end
 
 local function admit(handle)
