@@ -40,9 +40,7 @@ def _part_used(name: str) -> ColumnElement[Any]:
     return usage_months.c[name] * 1.0 / func.nullif(limit, 0)
 
 
-_image = select(images).where(
-    images.c.id == bindparam("image_id"), images.c.workspace_id == bindparam("workspace_id"), live
-)
+_live_images = select(images).where(images.c.id.in_(bindparam("ids", expanding=True)), live)
 _time = select(func.clock_timestamp())
 _images = select(images).where(
     images.c.id.in_(bindparam("ids", expanding=True)), images.c.workspace_id == bindparam("workspace_id"), live
@@ -115,10 +113,9 @@ _usage = select(usage_months).where(
 )
 
 
-def image(connection: Connection, workspace_id: str, image_id: str) -> Image | None:
-    """Return an image that is not deleted."""
-    row = connection.execute(_image, {"image_id": image_id, "workspace_id": workspace_id}).one_or_none()
-    return image_from(row) if row else None
+def live_images(connection: Connection, image_ids: Sequence[str]) -> tuple[Image, ...]:
+    """Return those of the images that are not deleted, of whichever workspace."""
+    return tuple(map(image_from, connection.execute(_live_images, {"ids": list(set(image_ids))})))
 
 
 def images_by_id(connection: Connection, workspace_id: str, image_ids: Sequence[str]) -> tuple[Image, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from limner.domain.task import Generation
 from limner.domain.usage import Quota, Usage
 from limner.persistence import deliveries, reads, schema, writes
 from limner.persistence.engine import for_reading, open_engine, translated_errors
+from limner.persistence.lookups import ImageLookups
 from limner.persistence.writer import GroupCommitWriter
 from limner.service.executor import BoundedExecutor
 from limner.service.ports import Delivery, Start, Started, Unfinished
@@ -36,6 +38,7 @@ class SqlRepository:
         self._for_reading = for_reading(self._engine)
         self._writer = GroupCommitWriter(self._engine, queue_length=queue_length)
         self._readers = BoundedExecutor("database-reader", threads=readers, queue=queue_length)
+        self._lookups = ImageLookups(partial(self._read, reads.live_images), queue_length=queue_length)
 
     async def add_image(self, image: Image) -> None:
         """Keep an uploaded image."""
@@ -43,7 +46,7 @@ class SqlRepository:
 
     async def image(self, workspace_id: str, image_id: str) -> Image | None:
         """Return the image, or ``None``."""
-        return await self._read(reads.image, workspace_id, image_id)
+        return await self._lookups.find(workspace_id, image_id)
 
     async def images(self, workspace_id: str, image_ids: Sequence[str]) -> tuple[Image, ...]:
         """Return those of the images that exist, in the order asked for."""

@@ -132,6 +132,12 @@ def test_writes_of_many_take_as_many_queries_as_of_one(
         assert len(queries) == 7
 
 
+def test_lookups_go_by_the_primary_key(connection: Connection, queries: list[tuple[str, object]]) -> None:
+    reads.live_images(connection, [new_id(), new_id()])
+    (query,) = queries
+    assert "SEARCH images USING INDEX" in plan(connection, query)
+
+
 def test_purging_and_leases_walk_their_own_indexes(connection: Connection, queries: list[tuple[str, object]]) -> None:
     reads.images_to_purge(connection, 10)
     writes.take_over(connection, [writes.TakeOver("me", NOW, NOW, 10)])
