@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -38,7 +37,7 @@ class SqlRepository:
         self._for_reading = for_reading(self._engine)
         self._writer = GroupCommitWriter(self._engine, queue_length=queue_length)
         self._readers = BoundedExecutor("database-reader", threads=readers, queue=queue_length)
-        self._lookups = ImageLookups(partial(self._read, reads.live_images), queue_length=queue_length)
+        self._lookups = ImageLookups(self._live_images, queue_length=queue_length)
 
     async def add_image(self, image: Image) -> None:
         """Keep an uploaded image."""
@@ -209,6 +208,9 @@ class SqlRepository:
         await self._writer.close()
         self._readers.close()
         await asyncio.to_thread(self._engine.dispose)
+
+    async def _live_images(self, image_ids: Sequence[str]) -> tuple[Image, ...]:
+        return await self._read(reads.live_images, image_ids)
 
     async def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._readers.run(lambda: self._query(query, *args, **kwargs))
