@@ -1,47 +1,41 @@
 """One generation at work, from its kept row to its one commit. ``docs/architecture.md`` draws the states."""
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
 from limner.domain.errors import (
-    ContentRejectedError,
     DatabaseUnavailableError,
     GenerationCancelledError,
     InternalError,
     InterruptedTaskError,
-    InvalidFieldError,
     LimnerError,
     Outcome,
     OverloadedError,
     ProviderUnavailableError,
     QuotaExceededError,
     StorageUnavailableError,
-    from_reason,
 )
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import Failure, Generation, GenerationState, MissingPicture, Plan
+from limner.domain.task import Generation, GenerationState, MissingPicture, Plan
 from limner.service import failpoints, tracing
 from limner.service.events import Preview, Progress, Watch
 from limner.service.instruments import PROVIDER_REQUEST_DURATION, QUEUE_WAIT, asked_model
 from limner.service.outcome_records import record_end
+from limner.service.outcomes import ABANDONED, ended, failure_of, left_to_others, nothing_made
 from limner.service.pictures import Pictures
 from limner.service.ports import (
     ImageModel,
-    KnownSubmission,
     LeaseLostError,
     MadePicture,
     Order,
-    Repository,
     ResumableModel,
-    SubmissionRecord,
 )
+from limner.service.purchases import Inheritance, KeptSubmission, Purchases
 from limner.service.stores import Stores
 from limner.service.turns import FairTurns
 
@@ -55,63 +49,6 @@ PATIENCE_S: Final = 10.0
 
 _OUTAGES: Final = (StorageUnavailableError, DatabaseUnavailableError, OverloadedError)
 """What passes: a paid picture waits for it."""
-
-ABANDONED: Final = "abandoned"
-
-
-@dataclass(slots=True)
-class KeptSubmission:
-    """One purchase, as the database knows it (``ports.Submission``)."""
-
-    generation_id: str
-    number: int
-    indexes: tuple[int, ...]
-    model_id: str
-    repository: Repository
-    provider_job_id: str = ""
-    voided: bool = False
-    span: tracing.Span = field(default_factory=tracing.nothing)
-    keeping: "asyncio.Task[None] | None" = None
-    """Keeps the id later, when an outage hindered it."""
-
-    async def accepted(self, provider_job_id: str) -> None:
-        """Keep the provider's id of the work. That is bought, and goes on even while its id can't be kept."""
-        self.provider_job_id = provider_job_id
-        try:
-            await self.repository.accept_submission(self.generation_id, self.number, provider_job_id)
-        except LimnerError as error:
-            facts = {"generation_id": self.generation_id, "reason": error.reason}
-            log.warning("a provider's id could not be kept", extra=facts)
-            self.keeping = asyncio.create_task(self._keep_id(), name=f"id-{self.generation_id}")
-        failpoints.reach("job-accepted")
-
-    async def _keep_id(self) -> None:
-        """Try until it is kept: a death would make a doubt of it else."""
-        delay_s, kept = _FIRST_DELAY_S, False
-        while not kept:
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
-            with suppress(LimnerError):
-                await self.repository.accept_submission(self.generation_id, self.number, self.provider_job_id)
-                kept = True
-
-    async def void(self) -> None:
-        """Keep that nothing was bought."""
-        self.voided = True
-        self.span.note({tracing.OUTCOME: "not_bought"})
-        self.span.end()
-        await self.repository.void_submission(self.generation_id, self.number)
-        failpoints.reach("submission-voided")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inheritance:
-    """What a worker finds that takes over from a dead one."""
-
-    submissions: tuple[SubmissionRecord, ...] = ()
-    submitted: int = 0
-    """The number of the next submission."""
-    cancel_requested: bool = False
 
 
 class Run:
@@ -147,8 +84,7 @@ class Run:
         self._notify = notify
         self._patience_s = patience_s
         self._pictures = Pictures(generation, plan, stores, model.capabilities)
-        self._submissions: list[KeptSubmission | SubmissionRecord] = list(inherited.submissions) if inherited else []
-        self._numbers = itertools.count(inherited.submitted if inherited else 0)
+        self._purchases = Purchases(generation.id, stores.repository, inherited)
         self._superseded = False
         self._reclaimed = generation.state is not GenerationState.RUNNING
         self._description = ""
@@ -255,19 +191,13 @@ class Run:
 
     async def submitting(self, indexes: Sequence[int], model_id: str = "") -> KeptSubmission:
         """Keep that a purchase is about to be made. Refused when another worker went on with the generation."""
-        repository, number = self._stores.repository, next(self._numbers)
         model_id = model_id or self.generation.model
         asked_model.set(model_id)
-        submission = KeptSubmission(self.generation.id, number, tuple(indexes), model_id, repository)
         try:
-            await repository.add_submission(self.generation.id, self._worker_id, number, submission.indexes, model_id)
+            return await self._purchases.begin(self._worker_id, indexes, model_id)
         except LeaseLostError as error:
             self._superseded = True
             raise InterruptedTaskError("Another worker goes on with this.") from error
-        self._submissions.append(submission)
-        submission.span = tracing.begin("purchase", {tracing.MODEL: model_id, tracing.GENERATION: self.generation.id})
-        failpoints.reach("submission-kept")
-        return submission
 
     def missed(self, missing: MissingPicture) -> None:
         """Note that a picture will not come."""
@@ -314,8 +244,8 @@ class Run:
             self.error = self._told(InternalError())
         finally:
             self._answer()
-            self._stop_keeping()
-            self._end_purchases()
+            self._purchases.stop_keeping()
+            self._purchases.end_spans()
 
     async def _asked(self) -> LimnerError | None:
         """Return why the model made nothing more, or ``None`` when it is done."""
@@ -363,11 +293,11 @@ class Run:
             return
         if inherited.cancel_requested:
             raise GenerationCancelledError
-        if not inherited.submissions:
+        if not self._purchases:
             await self._run_model()
             return
-        error = await self._resumed(inherited.submissions)
-        if self._unknown_indexes(inherited.submissions):
+        error = await self._resumed()
+        if self._purchases.in_doubt(self._pictures.open_indexes, resumable=isinstance(self._model, ResumableModel)):
             raise ProviderUnavailableError(
                 "The service was interrupted while it bought this; nobody knows whether it was made.",
                 outcome=Outcome.UNKNOWN,
@@ -377,10 +307,10 @@ class Run:
         if self._pictures.open_indexes:
             raise InterruptedTaskError("The service was interrupted before it asked for this.")
 
-    async def _resumed(self, submissions: Sequence[SubmissionRecord]) -> LimnerError | None:
+    async def _resumed(self) -> LimnerError | None:
         """Wait at the provider for what it is known to have accepted; return why not all of that came."""
         open_indexes = set(self._pictures.open_indexes)
-        jobs = [each for each in _known(submissions) if open_indexes.intersection(each.indexes)]
+        jobs = [each for each in self._purchases.known() if open_indexes.intersection(each.indexes)]
         if not jobs or not isinstance(self._model, ResumableModel):
             return None
         try:
@@ -389,19 +319,13 @@ class Run:
             return error
         return None
 
-    def _unknown_indexes(self, submissions: Sequence[SubmissionRecord]) -> set[int]:
-        """Return the open pictures of which nobody knows whether they were bought."""
-        resumable = isinstance(self._model, ResumableModel)
-        lost = (each.indexes for each in submissions if not (each.provider_job_id and resumable))
-        return set(self._pictures.open_indexes).intersection(itertools.chain.from_iterable(lost))
-
     def _maker_of(self, index: int) -> ModelCapabilities | None:
         """Return which model made a picture that another worker kept: the one that was asked for it.
 
         Nobody was asked for money: then it is the one of this machine.
         """
         capabilities = self._model.capabilities
-        for each in self._purchases:
+        for each in self._purchases.live:
             if index in each.indexes:
                 return capabilities.maker(each.model_id)
         return next((each for each in (capabilities, *capabilities.fallback) if each.local), capabilities)
@@ -411,7 +335,7 @@ class Run:
         images = self._pictures.images
         missing = self._all_missing(error)
         if not images and error is None:
-            error = _nothing_made(missing, paid=not self.interruptible)
+            error = nothing_made(missing, paid=not self.interruptible)
         if images and not isinstance(error, GenerationCancelledError):
             error = None
         may_bill = (
@@ -460,8 +384,7 @@ class Run:
 
     def _record(self, outcome: Generation) -> None:
         bought = self._purchases
-        voided = [each.model_id for each in self._submissions if each not in bought]
-        record_end(outcome, self._plan, bought, voided, reclaimed=self._reclaimed)
+        record_end(outcome, self._plan, bought.live, bought.voided_models, reclaimed=self._reclaimed)
 
     def _final_error(self, outcome: Generation, error: LimnerError | None) -> LimnerError | None:
         """Return what callers are told: of this run's own outcome, or of the one that another worker kept."""
@@ -505,17 +428,6 @@ class Run:
         for watch in self._watches:
             watch.end()
 
-    def _end_purchases(self) -> None:
-        for each in self._submissions:
-            if isinstance(each, KeptSubmission):
-                each.span.end()
-
-    def _stop_keeping(self) -> None:
-        """Let go of ids that are of no use any longer."""
-        for each in self._submissions:
-            if isinstance(each, KeptSubmission) and each.keeping is not None:
-                each.keeping.cancel()
-
     def _told(self, error: LimnerError) -> LimnerError:
         """Return the error for callers. It is kept, so without the frames that it passed, and the pictures in them."""
         told = error.again()
@@ -526,87 +438,13 @@ class Run:
         """Ask the provider to stop what it accepted; return whether it may still bill."""
         if not isinstance(self._model, ResumableModel):
             return bool(self._purchases)
-        known = _known(self._purchases)
+        known = self._purchases.known()
         try:
             verdicts = [await self._model.cancel(each) for each in known]
         except LimnerError:
             return True
         return any(verdicts) or len(known) < len(self._purchases)
 
-    @property
-    def _purchases(self) -> tuple[KeptSubmission | SubmissionRecord, ...]:
-        """What was, or may have been, bought."""
-        return tuple(each for each in self._submissions if not (isinstance(each, KeptSubmission) and each.voided))
-
     def _publish(self, event: Progress | Preview) -> None:
         for watch in self._watches:
             watch.publish(event)
-
-
-def ended(generation: Generation, error: LimnerError | None, at: datetime, *, unbought: bool) -> Generation:
-    """Return the generation in the final state that goes with the error, or with none.
-
-    ``unbought`` tells that surely nothing was bought: then the same idempotency key may try again.
-    """
-    if error is None:
-        return replace(generation, state=GenerationState.SUCCEEDED, failure=None, updated_at=at)
-    state = _state(error)
-    failure = Failure(
-        reason=error.reason,
-        message=error.message,
-        metadata=dict(error.metadata),
-        outcome=error.outcome,
-        repeatable=unbought and state is not GenerationState.UNKNOWN and _may_end_better(error),
-    )
-    return replace(generation, state=state, failure=failure, updated_at=at)
-
-
-def left_to_others() -> InterruptedTaskError:
-    """Return what callers of a purchase are told that this worker does not see to its end."""
-    return InterruptedTaskError(
-        "The service stops while this may have been bought already; another worker goes on with it. "
-        "Ask GetGeneration for it, or repeat the call with the same idempotency key: without it a call buys anew.",
-        outcome=Outcome.UNKNOWN,
-    )
-
-
-def failure_of(generation: Generation) -> LimnerError | None:
-    """Return what callers of an ended generation are told in place of images; ``None`` when it has images."""
-    failure = generation.failure
-    if failure is None:
-        return None
-    return from_reason(failure.reason, failure.message, failure.metadata, failure.outcome)
-
-
-def _state(error: LimnerError) -> GenerationState:
-    if isinstance(error, GenerationCancelledError):
-        return GenerationState.CANCELLED
-    match error.outcome:
-        case Outcome.UNKNOWN:
-            return GenerationState.UNKNOWN
-        case Outcome.BOUGHT | Outcome.NOT_BOUGHT | None:
-            return GenerationState.FAILED
-
-
-def _may_end_better(error: LimnerError) -> bool:
-    """Tell whether a new try could end otherwise: not what was refused, nor what somebody cancelled on purpose."""
-    if isinstance(error, GenerationCancelledError):
-        return error.metadata.get(ABANDONED) == "true"
-    return not isinstance(error, ContentRejectedError | InvalidFieldError)
-
-
-def _nothing_made(missing: tuple[MissingPicture, ...], *, paid: bool) -> LimnerError:
-    """Return the error for a task without a picture: the first picture's own reason."""
-    if missing and missing[0].reason == ContentRejectedError.reason:
-        return ContentRejectedError(missing[0].message)
-    message = missing[0].message if missing else "The model made no picture."
-    return ProviderUnavailableError(message, outcome=Outcome.BOUGHT if paid else None)
-
-
-def _known(submissions: Iterable[KeptSubmission | SubmissionRecord]) -> list[KnownSubmission]:
-    """Return what the provider is known to have accepted."""
-    return [
-        KnownSubmission(indexes=each.indexes, provider_job_id=each.provider_job_id, model_id=each.model_id)
-        for each in submissions
-        if each.provider_job_id
-    ]

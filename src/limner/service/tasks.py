@@ -30,8 +30,10 @@ from limner.service.caller import Caller
 from limner.service.catalogue import Catalogue
 from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Queued
+from limner.service.outcomes import ABANDONED, ended, failure_of, left_to_others
 from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
-from limner.service.run import ABANDONED, PATIENCE_S, Inheritance, Run, ended, failure_of, left_to_others
+from limner.service.purchases import Inheritance
+from limner.service.run import PATIENCE_S, Run
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
 from limner.service.turns import FairTurns
