@@ -6,7 +6,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -240,20 +239,26 @@ async def test_a_proxy_is_used_when_the_operator_names_one() -> None:
 
 
 async def test_a_purchase_does_not_use_a_connection_that_the_server_has_closed(client: HttpClient) -> None:
+    closed = threading.Event()
+
+    def close(sock: socket.socket) -> None:
+        sock.shutdown(socket.SHUT_WR)
+        closed.set()
+
     async def closes_later(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.request(reader)
         writer.write(head(Content_Length=0))
         await writer.drain()
-        sock = writer.get_extra_info("socket")
         # Another thread closes, while the loop is busy and can't notice.
-        threading.Timer(0.01, sock.shutdown, (socket.SHUT_WR,)).start()
+        threading.Timer(0.01, close, (writer.get_extra_info("socket"),)).start()
         await server.request(reader)
 
     server = RawServer(closes_later)
     async with server.running():
         for _ in range(5):
             assert (await client.send(asking("POST", server.url, ORDER))).status == 200
-            time.sleep(0.03)  # noqa: ASYNC251
+            assert closed.wait(10)  # the loop stands still meanwhile
+            closed.clear()
     assert server.connections == 5
 
 

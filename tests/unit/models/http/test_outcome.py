@@ -31,6 +31,8 @@ HTML = b"<html>502 Bad Gateway nginx</html>"
     [
         (Response(200), Verdict.ANSWERED),
         (Response(202), Verdict.ANSWERED),
+        (Response(299), Verdict.ANSWERED),
+        (Response(300), Verdict.REFUSED),
         (Response(302), Verdict.REFUSED),
         (Response(400), Verdict.REFUSED),
         (Response(401), Verdict.REFUSED),
@@ -62,6 +64,30 @@ def test_a_busy_answer_carries_its_hint() -> None:
     with pytest.raises(BusyError) as busy:
         definite(Response(429, headers), clock=lambda: datetime(2026, 11, 4, 12, tzinfo=UTC))
     assert (busy.value.status, busy.value.retry_after_s, busy.value.may_retry) == (429, 30.0, False)
+
+
+def test_a_hint_is_read_once_and_by_the_clock_of_the_answer() -> None:
+    """A date that has long gone by now was a hint when it came."""
+    headers = {"retry-after": "Wed, 04 Nov 2026 12:00:30 GMT"}
+    with pytest.raises(BusyError) as busy:
+        definite(Response(503, headers), clock=lambda: datetime(2026, 11, 4, 12, tzinfo=UTC))
+    assert (busy.value.status, busy.value.retry_after_s, busy.value.may_retry) == (503, 30.0, True)
+
+
+def test_who_is_busy_without_a_hint_is_asked_again_after_a_second() -> None:
+    with pytest.raises(OverloadedError, match="busy") as told, provider_errors():
+        definite(Response(429))
+    assert told.value.retry_after_s == 1.0
+
+
+def test_an_outcome_is_told_in_words_that_fit_it() -> None:
+    for error, words in ((ResultError(""), "can't be fetched"), (OutcomeUnknownError(""), "may have been paid")):
+        with pytest.raises(ProviderUnavailableError, match=words), provider_errors():
+            raise error
+
+
+def test_a_busy_provider_may_be_asked_again_unless_it_says_no() -> None:
+    assert BusyError("", status=429).may_retry
 
 
 def test_the_vendors_own_word_makes_a_failure_one_that_bought_nothing() -> None:
