@@ -11,10 +11,12 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from limner.agents.server import Context, mcp_server
 from limner.agents.studio import Studio
 from limner.web.door import MAX_JSON_BYTES
+from limner.web.errors import HttpRefusalError
 
 Message = MutableMapping[str, Any]
 
 STUDIO: Final = "limner.studio"
+_FAILED: Final = 400
 
 
 class Bridge:
@@ -42,6 +44,8 @@ class Bridge:
         """Let the SDK answer a request. When its client leaves, this is cancelled, and so is what it does."""
         exchange = _Exchange(request)
         await self._manager.handle_request(_scope(request, studio), exchange.receive, exchange.send)
+        if exchange.refused:
+            raise HttpRefusalError(exchange.refused, "request", "is none of this protocol: see its headers")
         return exchange.response
 
     async def _run(self) -> None:
@@ -78,6 +82,8 @@ class _Exchange:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self._received = False
+        self.refused = 0
+        """A status that the SDK answers without a word of JSON."""
         self.response = web.StreamResponse()
 
     async def receive(self) -> Message:
@@ -89,10 +95,14 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            headers = dict(message.get("headers", ()))
+            if message["status"] >= _FAILED and not headers.get(b"content-type", b"").startswith(b"application/json"):
+                self.refused = message["status"]
+                return
             self.response.set_status(message["status"])
-            self._take_headers(dict(message.get("headers", ())))
+            self._take_headers(headers)
             await self.response.prepare(self._request)
-        elif message["type"] == "http.response.body":
+        elif message["type"] == "http.response.body" and not self.refused:
             if body := message.get("body"):
                 await self.response.write(body)
             if not message.get("more_body"):

@@ -1,5 +1,6 @@
 """Errors in OpenAI's shape, and whether its SDKs may try again by themselves."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -74,10 +75,15 @@ def _code_of(violation: FieldViolation) -> str:
 
 def openai_error(error: LimnerError, status: int) -> web.Response:
     """Write an error, and say whether it may be tried again."""
-    response = web.json_response(error_body(error, status), status=status)
+    response = json_answer(error_body(error, status), status)
     if is_safe_to_repeat(error) is not None:
         response.headers[SHOULD_RETRY] = str(is_safe_to_repeat(error)).lower()
     return response
+
+
+def json_answer(document: Any, status: int = 200) -> web.Response:
+    """Return a document as ``application/json``, which has no charset."""
+    return web.Response(body=json.dumps(document).encode(), status=status, content_type="application/json")
 
 
 def is_safe_to_repeat(error: LimnerError) -> bool | None:

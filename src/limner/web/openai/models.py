@@ -9,6 +9,7 @@ from limner.domain.model import ModelCapabilities
 from limner.service.catalogue import Catalogue
 from limner.web.door import Route
 from limner.web.errors import HttpRefusalError
+from limner.web.openai.errors import json_answer
 
 POLICY = "openai.models"
 
@@ -18,13 +19,13 @@ def model_routes(base: str, catalogue: Catalogue) -> Sequence[Route]:
 
     async def listed(request: web.Request) -> web.Response:
         models = [_entry(model.capabilities) for model in catalogue]
-        return web.json_response({"object": "list", "data": models})
+        return json_answer({"object": "list", "data": models})
 
     async def one(request: web.Request) -> web.Response:
         model = catalogue.find(request.match_info["model"])
         if model is None:
             raise HttpRefusalError(404, "modelId", "there is no such model")
-        return web.json_response(_entry(model.capabilities))
+        return json_answer(_entry(model.capabilities))
 
     return (
         Route(method="GET", path=f"{base}/models", policy=POLICY, answer=listed),
