@@ -16,8 +16,8 @@ MAX_JSON_BYTES: Final = MIB
 MAX_DRAINED_BYTES: Final = 64 * MIB
 """Largest body whose end is waited for before it is refused. Nothing of it is kept."""
 
-SMALL_BYTES: Final = 64 * KIB
-"""A body up to which is kept whoever sends it: so many connections as there may be fit into the gateway's memory."""
+SMALL_BYTES: Final = 8 * KIB
+"""A body up to which is kept whoever sends it: no more than what a request takes by itself."""
 
 NATIVE: Final = "native"
 """The name by which a route asks for what checks gRPC instead of REST."""
