@@ -147,3 +147,15 @@ def svg() -> bytes:
 def gif() -> bytes:
     """Return a GIF."""
     return encoded(noise(mode="L"), "GIF")
+
+
+def landscape(width: int = 64, height: int = 48, seed: int = 0) -> Image.Image:
+    """Return muted colours with coarse and fine detail, as a photograph of the outdoors has."""
+    made = Image.new("RGB", (width, height), (120, 125, 115))
+    for octave, weight in enumerate((0.5, 0.4, 0.3, 0.25, 0.2, 0.15)):
+        cells = 4 << octave
+        spots = noise(cells, max(cells * height // width, 1), "L", seed + octave)
+        layer = spots.resize((width, height), Image.Resampling.BICUBIC)
+        tinted = Image.merge("RGB", [layer.point(lambda v, t=tint: min(255, v * t // 100)) for tint in (100, 96, 84)])
+        made = Image.blend(made, tinted, weight)
+    return made

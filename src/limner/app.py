@@ -270,12 +270,18 @@ def picture_marks(settings: Settings) -> Marks | None:
     from limner.certificates import load_anchors, load_identity
     from limner.provenance.marks import C2paMarks
 
+    watermarks = None
+    if settings.watermark != "off":
+        from limner.provenance.pixels import Watermarks
+
+        watermarks = Watermarks(threads=CPU_COUNT, queue=MAX_IMAGES_PER_TASK * settings.max_in_flight)
     return C2paMarks(
         identity=load_identity(settings.c2pa_cert, settings.c2pa_key) if settings.c2pa_cert else None,
         anchors_pem=load_anchors(settings.c2pa_trust_anchors) if settings.c2pa_trust_anchors else "",
         authority_url=settings.c2pa_tsa_url,
         told=frozenset(settings.c2pa_include),
         wraps=settings.c2pa_over_provider == "wrap",
+        watermarks=watermarks,
         threads=CPU_COUNT,
         queue=MAX_IMAGES_PER_TASK * settings.max_in_flight,
     )

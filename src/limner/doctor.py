@@ -148,6 +148,11 @@ def marks_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
         )
     else:
         yield _signature(settings, now)
+    if settings.watermark == "off":
+        note = "off: only models that bring one of their own have it (LIMNER_WATERMARK)"
+    else:
+        note = f"{settings.watermark}, for models that bring none; docs/provenance.md says where it is not found"
+    yield Finding("marks, watermark", note=note)
     detector = "GetProvenance, VerifyImage and limner verify tell marks, free of charge"
     if settings.c2pa_trust_anchors is None:
         detector += "; without LIMNER_C2PA_TRUST_ANCHORS no certificate counts as trusted"

@@ -183,6 +183,7 @@ class Settings:
         _choice("keep", "wrap"), "keep", "keep a provider's valid manifest as it is, or wrap it in one of ours"
     )
     c2pa_include: tuple[str, ...] = _setting(_included, (), "what manifests tell besides: prompt, user, workspace")
+    watermark: str = _setting(_choice("off", "rivagan"), "off", "what puts a watermark into pictures: off or rivagan")
     log_level: str = _setting(_level, "info", "debug, info, warning or error")
     host: str = _setting(_text, "127.0.0.1", "address to listen on")
     grpc_port: int = _setting(_port, 50051, "port of gRPC; 0 for a free one")
@@ -284,6 +285,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     yield from _tls_faults(settings)
     yield from _c2pa_faults(settings)
+    if settings.watermark != "off" and (find_spec("onnxruntime") is None or find_spec("c2pa") is None):
+        yield "LIMNER_WATERMARK: install limner[provenance]"
     if settings.signed_urls == "gcs" and not settings.storage.startswith("gs://"):
         yield "LIMNER_SIGNED_URLS: gcs needs pictures in a bucket: LIMNER_STORAGE=gs://bucket"
     if settings.models is not None and not settings.models.is_file():

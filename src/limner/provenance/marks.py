@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from limner.domain.errors import OverloadedError
 from limner.domain.image import OutputFormat
 from limner.domain.provenance import Mark, Marker, MarkIngredient, MarkKind, MarkState, Provenance, SourceType
 from limner.provenance.definition import ingredient_definition, manifest_definition
+from limner.provenance.pixels import Watermarks
 from limner.provenance.process import Processes, ProcessLostError
 from limner.service.executor import BoundedExecutor
 from limner.service.marks import Ingredient, Making, UnmarkedError, UnreadableMarksError
@@ -50,6 +52,7 @@ class C2paMarks:
         authority_url: str = "",
         told: frozenset[str] = frozenset(),
         wraps: bool = False,
+        watermarks: Watermarks | None = None,
         threads: int = 2,
         queue: int = 1024,
     ) -> None:
@@ -57,6 +60,7 @@ class C2paMarks:
         self._authority_url = authority_url
         self._told = told
         self._wraps = wraps
+        self._watermarks = watermarks
         self._stamp_again_at = 0.0
         self._signing = BoundedExecutor("sign", threads=threads, queue=queue)
         self._reading = BoundedExecutor("marks", threads=READS_AT_ONCE, queue=READS_WAITING)
@@ -77,8 +81,25 @@ class C2paMarks:
         """Whether what others signed is signed over."""
         return self._wraps
 
+    @property
+    def watermarks(self) -> bool:
+        """Whether there is something to put watermarks in with."""
+        return self._watermarks is not None
+
+    async def watermark(self, data: bytes, output_format: OutputFormat) -> bytes:
+        """Return the picture with a watermark."""
+        if self._watermarks is None:
+            raise UnmarkedError("watermarks are off")
+        return await self._watermarks.embedded(data, output_format)
+
     async def read(self, data: bytes) -> Provenance:
         """Tell the marks of a file."""
+        found = await self._manifest(data)
+        if self._watermarks is None:
+            return found
+        return replace(found, marks=(*found.marks, await self._watermarks.looked_for(data)))
+
+    async def _manifest(self, data: bytes) -> Provenance:
         kind = _kind(data)
         try:
             asked = {"call": "read", "contentType": kind}
@@ -129,6 +150,8 @@ class C2paMarks:
         self._signing.close()
         self._reading.close()
         self._processes.close()
+        if self._watermarks is not None:
+            self._watermarks.close()
 
     async def _marking(
         self, asked: Mapping[str, Any], blobs: Sequence[bytes], timeout_s: float

@@ -55,13 +55,13 @@ class Marking:
         return tuple(self._unmarked[image.id] for image in images if image.id in self._unmarked)
 
     @property
-    def signs(self) -> bool:
-        """Whether pictures are signed."""
-        return self._marks is not None and self._marks.signs
+    def marks_anything(self) -> bool:
+        """Whether pictures are signed or get a watermark."""
+        return self._marks is not None and (self._marks.signs or self._marks.watermarks)
 
     async def mark_late(self, draft: Draft, maker: ModelCapabilities | None) -> bytes:
-        """Return the bytes to keep of a picture that was to be signed before; those that are signed stay."""
-        if not self.signs or await _seems_signed(draft.data):
+        """Return the bytes to keep of a picture that was to be marked before; those that are signed stay."""
+        if not self.marks_anything or await _seems_signed(draft.data):
             return draft.data
         self._unmarked.pop(draft.image_id, None)
         return await self.mark(draft, maker)
@@ -81,25 +81,37 @@ class Marking:
 
     async def look(self, image_id: str, data: bytes) -> None:
         """Note whether what another worker kept is marked."""
-        if self.signs and not await _seems_signed(data):
+        if self._marks is not None and self._marks.signs and not await _seems_signed(data):
             self._note(image_id)
 
     async def _marked(self, draft: Draft, maker: ModelCapabilities | None, marks: Marks) -> bytes:
         signed = await _seems_signed(draft.original) and await _is_whole(marks, draft.original)
         if signed and draft.original == draft.data and not (marks.signs and marks.wraps):
             return draft.data
+        data = await self._watermarked(draft, maker, marks)
         if not marks.signs:
-            return draft.data
+            return data
         ingredients = [*await self._made_from(marks, as_parents=not signed)]
         if signed:
             name = f"{draft.image_id}-provider"
             ingredients.insert(0, await marks.ingredient(name, draft.original, draft.made_as, parent=True))
         making = self._making(draft, maker, marks, ingredients, over_provider=signed)
-        data = await marks.sign(draft.data, draft.kept_as, making)
+        data = await marks.sign(data, draft.kept_as, making)
         if len(data) > limits.MAX_STORED_BYTES:
             raise UnmarkedError("with its manifest it is larger than is kept")
         failpoints.reach("picture-signed")
         return data
+
+    async def _watermarked(self, draft: Draft, maker: ModelCapabilities | None, marks: Marks) -> bytes:
+        """Return the picture with a watermark, or without one where its model, or its provider, gives one."""
+        if not marks.watermarks or (maker is not None and maker.watermarked):
+            return draft.data
+        try:
+            return await marks.watermark(draft.data, draft.kept_as)
+        except UnmarkedError as error:
+            log.warning("a picture has no watermark", extra={"image_id": draft.image_id, "why": str(error)})
+            self._note(draft.image_id)
+            return draft.data
 
     def _making(
         self,

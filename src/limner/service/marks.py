@@ -59,6 +59,13 @@ class Marks(Protocol):
     def wraps(self) -> bool:
         """Whether a valid manifest of somebody else is wrapped in one of ours; else those bytes stay as they are."""
 
+    @property
+    def watermarks(self) -> bool:
+        """Whether pictures get a watermark, unless their model gave them one."""
+
+    async def watermark(self, data: bytes, output_format: OutputFormat) -> bytes:
+        """Return the picture with a watermark of the service's, encoded anew. Raises ``UnmarkedError``."""
+
     async def read(self, data: bytes) -> Provenance:
         """Tell the marks of a file, which may be hostile: time and memory are bounded.
 

@@ -131,7 +131,7 @@ class Pictures:
             self._images[index] = image
         else:
             await self._take_stored(index, _origin_of(image))
-        if spool.goes_first or self._marking.signs:
+        if spool.goes_first or self._marking.marks_anything:
             await spool.discard(image.id)
 
     async def _spool_unsigned(self, image_id: str, data: bytes) -> None:
@@ -215,7 +215,7 @@ class Pictures:
             made_as=made_as,
             kept_as=info.format,
         )
-        if self._marking.signs:
+        if self._marking.marks_anything:
             await self._spool_unsigned(draft.image_id, data)
         data = await self._marking.mark(draft, self._model and self._model.maker(origin.model_id))
         return await self._described(picture.index, data, info, origin), data

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from limner.certificates import load_identity
 from limner.domain.identifiers import new_id
 from limner.domain.image import Image, OutputFormat
 from limner.domain.model import ModelCapabilities
@@ -19,7 +20,7 @@ from limner.service.marks import Making
 from limner.service.pictures import Pictures
 from limner.service.ports import MadePicture
 from tests.certificates import Signer, signer_in
-from tests.pictures import jpeg, png, webp
+from tests.pictures import chunk, jpeg, png, webp
 from tests.unit.provenance.conftest import marks_of
 from tests.unit.service.conftest import WORKSPACE, World
 
@@ -232,3 +233,27 @@ async def test_what_was_signed_while_the_store_was_down_is_signed_when_it_is_up(
 async def signed_by(provider: Signer, data: bytes, kind: OutputFormat = OutputFormat.PNG) -> bytes:
     with closing(marks_of(provider)) as theirs:
         return await theirs.sign(data, kind, PROVIDERS)
+
+
+class Stamping(C2paMarks):
+    """Puts in a watermark that is easy to see: a comment."""
+
+    @property
+    def watermarks(self) -> bool:
+        return True
+
+    async def watermark(self, data: bytes, output_format: OutputFormat) -> bytes:
+        return data[:-12] + chunk(b"tEXt", b"Comment\0marked") + data[-12:]
+
+
+@pytest.mark.parametrize("has_one", [True, False])
+async def test_only_what_has_no_watermark_gets_one(signing: World, signer: Signer, has_one: bool) -> None:
+    identity = load_identity(str(signer.chain), str(signer.key))
+    with closing(Stamping(identity=identity)) as marks:
+        signing.stores = replace(signing.stores, marks=marks)
+        image = await made(signing, generate(), maker=replace(PAINTER, watermarked=has_one))
+        data = await signing.stores.blobs.read(image.id)
+        mark = await mark_of(signing, image)
+
+    assert (b"Comment\0marked" in data) is not has_one
+    assert (mark.by, mark.state) == (Marker.LIMNER, MarkState.VALID)
