@@ -209,6 +209,9 @@ def test_a_deleted_input_is_read_through_what_was_made_of_it(tenant: Tenant) -> 
     assert ada.get(path, headers={"range": "bytes=0-3"}).content == stored[:4]
     assert Image.open(io.BytesIO(ada.get(f"{path}?width=128&format=webp").content)).width == 128
     assert ada.get(path.replace(edited["generationId"], "0" * 32)).status_code == 404
+    by_query = f"/images/{source['id']}/content?generationId={edited['generationId']}"
+    assert ada.get(by_query).content == stored
+    assert ada.get(f"{path}?generationId={edited['generationId']}").status_code == 400
 
 
 def test_a_large_picture_that_is_left_early_holds_nobody_up(tenant: Tenant) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from limner.domain import limits
+from limner.domain.derivative import DerivativeFormat
 from limner.domain.image import OutputFormat
 from limner.domain.task import ASPECT_RATIOS
 from limner.web.openai.bodies import MAX_EDIT_JSON_BYTES, MAX_FORM_BYTES
@@ -48,6 +49,7 @@ def paths() -> dict[str, Json]:
             "get": _models("retrieveOpenAiModel", "Gets one model.", "OpenAiModel", parameters=[MODEL])
         },
         "/v1/workspaces/{workspaceId}/mcp": {"post": _agents()},
+        "/v1/content/{address}": {"get": _signed_content()},
         "/healthz": {"get": _plain("healthz", "Tells that the process lives.")},
         "/readyz": {"get": _plain("readyz", "Tells whether database, storage and gateway answer.")},
         "/openapi.json": {"get": _file("openapi", "Gets this description.", "application/json", {"type": "object"})},
@@ -279,6 +281,28 @@ def _plain(operation: str, summary: str) -> Json:
             | {"content": text | {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
         }
     }
+
+
+def _signed_content() -> Json:
+    pictures: Json = {each.content_type: {"schema": {"type": "string"}} for each in DerivativeFormat}
+    opened = _opened("getSignedContent", "Gets an image by an address of `SignContentUrl`, without a token.", pictures)
+    opened["parameters"] = [
+        {
+            "name": "address",
+            "in": "path",
+            "required": True,
+            "description": "What the address holds, and its signature.",
+            "schema": {"type": "string", "minLength": 1},
+        },
+        *({"$ref": f"#/components/parameters/{name}"} for name in ("Range", "IfNoneMatch")),
+    ]
+    done = opened["responses"]["200"]
+    opened["responses"] |= {
+        "206": done | {"description": "A part of the picture."},
+        "304": {"description": "The caller has it already.", "headers": REQUEST_ID},
+        **failures((401, 416, 429)),
+    }
+    return opened
 
 
 def _file(operation: str, summary: str, content_type: str, schema: Json) -> Json:

@@ -1,6 +1,6 @@
 """The door: addresses of content, and how its bytes go out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -50,24 +50,24 @@ def content_door(contents: Contents, addresses: SignedAddresses) -> Door:
 
 
 async def _asked(contents: Contents, request: web.Request) -> Content:
-    query = _query(request)
     path = request.match_info
+    query = _query(request, _QUERY if "generationId" in path else (*_QUERY, "generationId"))
     return await contents.find(
         path["workspaceId"],
         path["imageId"],
-        path.get("generationId", ""),
+        path.get("generationId") or query.get("generationId", ""),
         width=_width(query["width"]) if "width" in query else 0,
         format_name=query.get("format", ""),
     )
 
 
-def _query(request: web.Request) -> Mapping[str, str]:
+def _query(request: web.Request, known: Sequence[str]) -> Mapping[str, str]:
     """Return the parameters of the query. Raises ``InvalidFieldError`` for others, and for one that is given twice."""
     query = request.query
     unknown = "is not a query parameter of this call"
     wrong = [
-        *(FieldViolation(name, unknown) for name in query if name not in _QUERY),
-        *(FieldViolation(name, "is given twice") for name in _QUERY if len(query.getall(name, [])) > 1),
+        *(FieldViolation(name, unknown) for name in query if name not in known),
+        *(FieldViolation(name, "is given twice") for name in known if len(query.getall(name, [])) > 1),
     ]
     if wrong:
         raise InvalidFieldError(wrong)
