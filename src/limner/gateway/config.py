@@ -24,8 +24,11 @@ CONNECTION_IDLE_S: Final = 120
 ENVOY_HEADERS_KB: Final = 96
 """Above what ``rest.lua`` allows, since Envoy answers nothing in JSON to what is too large for itself in HTTP/2."""
 
-MAX_STREAMS: Final = 1000
-"""Calls at a time on one HTTP/2 connection."""
+MAX_STREAMS: Final = 256
+"""Calls at a time on one HTTP/2 connection; each takes 17 KiB, even of a stranger who asks for nothing further.
+
+gRPC clients wait by themselves for the next to be free, or open another connection.
+"""
 
 
 def gateway_config(options: GatewayOptions) -> Json:
