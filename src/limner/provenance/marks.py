@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from limner.certificates import Identity
+from limner.domain.derivative import DerivativeFormat
 from limner.domain.errors import OverloadedError
 from limner.domain.image import OutputFormat
 from limner.domain.provenance import Mark, Marker, MarkIngredient, MarkKind, MarkState, Provenance, SourceType
@@ -124,7 +125,7 @@ class C2paMarks:
             log.warning("the manifest of an input is not carried along", extra=facts)
         return Ingredient(image_id=image_id, title=title, parent=parent, archive=archive)
 
-    async def sign(self, data: bytes, output_format: OutputFormat, making: Making) -> bytes:
+    async def sign(self, data: bytes, output_format: OutputFormat | DerivativeFormat, making: Making) -> bytes:
         """Return the picture with a manifest of our own, with a time stamp where one can be had."""
         if self._identity is None:
             raise UnmarkedError("there is no certificate to sign with")

@@ -13,6 +13,7 @@ from limner.domain.errors import FieldViolation, ImageNotFoundError, InvalidFiel
 from limner.domain.identifiers import is_id
 from limner.domain.image import Image
 from limner.service import failpoints
+from limner.service.marking import marked_derivative
 from limner.service.ports import BlobExistsError, BlobNotFoundError, Deriver, InvalidPictureError, OpenBlob
 from limner.service.stores import Stores
 
@@ -128,9 +129,11 @@ class Contents:
         assert content.derivative is not None
         image, blobs = content.image, self._stores.blobs
         try:
-            made = await self._deriver.derive(await blobs.read(image.id), content.derivative)
+            data = await blobs.read(image.id)
+            made = await self._deriver.derive(data, content.derivative)
         except InvalidPictureError as error:
             raise InvalidFieldError([FieldViolation("format", f"can't be made of this picture: {error}")]) from error
+        made = await marked_derivative(self._stores.marks, image, data, made, content.derivative)
         try:
             await blobs.put(content.key, made, content.content_type)
         except BlobExistsError:

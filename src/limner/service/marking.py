@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from limner.domain import limits
+from limner.domain.derivative import Derivative
 from limner.domain.errors import LimnerError
 from limner.domain.image import Image, OutputFormat
 from limner.domain.model import ModelCapabilities
@@ -160,6 +161,22 @@ class Marking:
 
     def _note(self, image_id: str) -> None:
         self._unmarked[image_id] = UnmarkedPicture(image_id=image_id, message="The image could not be marked.")
+
+
+async def marked_derivative(
+    marks: Marks | None, image: Image, data: bytes, made: bytes, derivative: Derivative
+) -> bytes:
+    """Return a derivative of a marked picture with a mark of its own, which names the picture; else as it was made."""
+    if marks is None or not marks.signs or not await _seems_signed(data):
+        return made
+    try:
+        source = await marks.ingredient(image.id, data, image.format, parent=True)
+        action = "c2pa.resized" if derivative.width else "c2pa.transcoded"
+        making = Making(action=action, title=f"{image.id}-{derivative.name}", ingredients=[source])
+        return await marks.sign(made, derivative.format, making)
+    except (UnmarkedError, LimnerError) as error:
+        log.warning("a derivative has no mark", extra={"image_id": image.id, "why": str(error)})
+        return made
 
 
 async def _seems_signed(data: bytes) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from limner.domain.derivative import DerivativeFormat
 from limner.domain.image import OutputFormat
 from limner.domain.provenance import Provenance, SourceType
 
@@ -76,7 +77,7 @@ class Marks(Protocol):
     async def ingredient(self, image_id: str, data: bytes, output_format: OutputFormat, *, parent: bool) -> Ingredient:
         """Return what manifests will say of a picture that others are made from. Raises ``UnmarkedError``."""
 
-    async def sign(self, data: bytes, output_format: OutputFormat, making: Making) -> bytes:
+    async def sign(self, data: bytes, output_format: OutputFormat | DerivativeFormat, making: Making) -> bytes:
         """Return the picture with a manifest of our own. Raises ``UnmarkedError``; the picture itself is fine then."""
 
     def close(self) -> None:

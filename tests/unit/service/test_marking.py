@@ -4,17 +4,22 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import limner.service
 from limner.certificates import load_identity
+from limner.domain.derivative import Derivative, DerivativeFormat
 from limner.domain.identifiers import new_id
 from limner.domain.image import Image, OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.provenance import Mark, Marker, MarkState, SourceType
 from limner.domain.task import EditTask, GenerateTask, Generation, Operation, Plan, Task, UpscaleTask
+from limner.imaging.derivatives import PillowDeriver
 from limner.provenance.marks import C2paMarks
 from limner.service.caller import Caller
+from limner.service.contents import Content, Contents
 from limner.service.library import ImageLibrary
 from limner.service.marks import Making
 from limner.service.pictures import Pictures
@@ -257,3 +262,34 @@ async def test_only_what_has_no_watermark_gets_one(signing: World, signer: Signe
 
     assert (b"Comment\0marked" in data) is not has_one
     assert (mark.by, mark.state) == (Marker.LIMNER, MarkState.VALID)
+
+
+@pytest.mark.parametrize("kind", DerivativeFormat)
+async def test_a_derivative_of_a_marked_picture_is_marked_and_names_it(signing: World, kind: DerivativeFormat) -> None:
+    image = await made(signing, generate(), png(200, 100))
+    contents = Contents(signing.stores, PillowDeriver(threads=1))
+    content = Content(image, Derivative(128, kind))
+    await (await contents.open(content)).close()
+    contents.close()
+
+    assert signing.stores.marks is not None
+    (mark,) = (await signing.stores.marks.read(await signing.stores.blobs.read(content.key))).marks
+    assert (mark.by, mark.state, mark.actions) == (Marker.LIMNER, MarkState.TRUSTED, ("c2pa.opened", "c2pa.resized"))
+    assert [(each.image_id, each.state) for each in mark.ingredients] == [(image.id, MarkState.TRUSTED)]
+
+
+async def test_a_derivative_of_an_unmarked_upload_has_no_mark(signing: World) -> None:
+    own = await ImageLibrary(signing.stores).upload(Caller(user_id="ada"), WORKSPACE, png(200, 100))
+    contents = Contents(signing.stores, PillowDeriver(threads=1))
+    content = Content(own, Derivative(128, DerivativeFormat.WEBP))
+    await (await contents.open(content)).close()
+    contents.close()
+
+    assert b"c2pa" not in await signing.stores.blobs.read(content.key)
+
+
+def test_all_places_that_write_a_picture_are_tried_here() -> None:
+    """Uploads stay as they came; the sweeper stores what was spooled; all else goes by ``marking``."""
+    folder = Path(limner.service.__path__[0])
+    writers = {path.stem for path in folder.glob("*.py") if "blobs.put(" in path.read_text()}
+    assert writers == {"contents", "library", "pictures", "sweeper"}
