@@ -145,6 +145,7 @@ class Worker:
                 self._library,
                 self._contents,
                 self._catalogue,
+                self._provenance,
                 scratch=self._settings.data_dir,
                 sign=self._signed_url,
             ),

@@ -44,6 +44,7 @@ def paths() -> dict[str, Json]:
     return {
         f"{BASE}/images/generations": {"post": _images("createImage", "Generates images.", _generation_body())},
         f"{BASE}/images/edits": {"post": _images("createImageEdit", "Edits images.", _edit_body())},
+        f"{BASE}/content_provenance_checks": {"post": _check()},
         f"{BASE}/models": {"get": _models("listOpenAiModels", "Lists the models.", "OpenAiModels")},
         f"{BASE}/models/{{model}}": {
             "get": _models("retrieveOpenAiModel", "Gets one model.", "OpenAiModel", parameters=[MODEL])
@@ -244,6 +245,40 @@ def _models(operation: str, summary: str, schema: str, parameters: tuple[Json, .
         "tags": [OPENAI],
         "summary": summary,
         "parameters": [WORKSPACE, *parameters],
+        "responses": {"200": {"description": "Done.", "headers": REQUEST_ID, "content": content}, **_openai_failures()},
+    }
+
+
+def _check() -> Json:
+    result: Json = {
+        "type": "object",
+        "required": ["type", "outcome", "validation_state"],
+        "properties": {
+            "type": {"const": "c2pa"},
+            "outcome": {"enum": ["detected", "not_detected"]},
+            "validation_state": {"enum": ["trusted", "valid", "invalid", "not_present"]},
+            "issuer": {"type": ["string", "null"]},
+            "generated_at": {"type": ["string", "null"]},
+            "model": {"type": "null"},
+        },
+    }
+    answer: Json = {
+        "type": "object",
+        "required": ["object", "created_at", "results"],
+        "properties": {
+            "object": {"const": "content_provenance_check"},
+            "created_at": {"type": "integer"},
+            "results": {"type": "array", "items": result},
+        },
+    }
+    form: Json = {"type": "object", "required": ["file"], "properties": {"file": {}}}
+    content = {"application/json": {"schema": answer}}
+    return {
+        "operationId": "createContentProvenanceCheck",
+        "tags": [OPENAI],
+        "summary": "Tells the marks of a picture. Nothing is kept.",
+        "parameters": [WORKSPACE],
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}},
         "responses": {"200": {"description": "Done.", "headers": REQUEST_ID, "content": content}, **_openai_failures()},
     }
 

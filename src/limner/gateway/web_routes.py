@@ -22,6 +22,7 @@ WEB_ROUTES: Final = (
     WebRoute("GET", "/docs/swagger-ui.css"),
     WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/generations"),
     WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/edits"),
+    WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/content_provenance_checks"),
     WebRoute("GET", "/v1/workspaces/{workspaceId}/openai/models"),
     WebRoute("GET", "/v1/workspaces/{workspaceId}/openai/models/{model}"),
     WebRoute("GET", "/v1/workspaces/{workspaceId}/images/{imageId}/content"),

@@ -11,13 +11,15 @@ import httpx
 import openai
 import pytest
 
-from tests.pictures import png
+from tests.pictures import chunk, png
 from tests.rest.seed import EDIT, GENERATE
 from tests.rest.test_service_seed import uploaded
 from tests.tenant import Tenant
 from tests.web.openai.clients import ids_of, node, picture_of, sdk
 
 PICTURE = png(48, 32)
+BROKEN = png(16, 16, before=chunk(b"caBX", b"\0\0\0\x20jumb\0\0\0\x18jumdc2pa\0\0\0\0"))
+"""A picture with a manifest that is none."""
 
 
 def listed(tenant: Tenant) -> list[str]:
@@ -256,6 +258,24 @@ def test_models_are_listed_and_told_one_by_one(tenant: Tenant) -> None:
     with pytest.raises(openai.NotFoundError) as refusal:
         client.models.retrieve("some/thing")
     assert refusal.value.param == "model"
+
+
+@pytest.mark.parametrize(
+    ("picture", "outcome", "state"), [(PICTURE, "not_detected", "not_present"), (BROKEN, "detected", "invalid")]
+)
+def test_the_marks_of_a_picture_are_told(tenant: Tenant, picture: bytes, outcome: str, state: str) -> None:
+    check = sdk(tenant).content_provenance_checks.create(file=("x.png", picture))
+
+    (result,) = check.results
+    assert result.type == "c2pa"
+    assert (result.outcome, result.validation_state) == (outcome, state)
+    assert listed(tenant) == []
+
+
+def test_a_check_needs_one_picture(tenant: Tenant) -> None:
+    with pytest.raises(openai.BadRequestError) as refusal:
+        sdk(tenant).content_provenance_checks.create(file=b"no picture")
+    assert refusal.value.param == "file"
 
 
 def test_a_key_counts_as_everywhere(tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ MAX_FORM_BYTES: Final = 128 * MIB
 MAX_TEXT_BYTES: Final = 4 * limits.MAX_PROMPT_CHARS + KIB
 _CHUNK_BYTES: Final = 256 * KIB
 _MAX_FILES: Final = limits.MAX_INPUT_IMAGES + 1
-PICTURES, MASK = ("image", "image[]"), "mask"
+PICTURES, MASK, FILE = ("image", "image[]"), "mask", "file"
 
 
 class ReceivedPicture:
@@ -106,7 +106,7 @@ async def edit_body(request: web.Request, scratch: Path) -> AsyncIterator[Body]:
     body = Body()
     try:
         if request.content_type == "multipart/form-data":
-            await _read_form(request, scratch, body)
+            await _read_form(request, scratch, body, (*PICTURES, MASK))
         elif request.content_type == "application/json":
             body.fields = await read_json(request, MAX_EDIT_JSON_BYTES)
             await _take_pictures(body, scratch)
@@ -117,14 +117,32 @@ async def edit_body(request: web.Request, scratch: Path) -> AsyncIterator[Body]:
         body.close()
 
 
-async def _read_form(request: web.Request, scratch: Path, body: Body) -> None:
+@asynccontextmanager
+async def file_body(request: web.Request, scratch: Path) -> AsyncIterator[ReceivedPicture]:
+    """Read a form whose one part is a file called ``file``, which lies in the folder until the end."""
+    body = Body()
+    try:
+        if request.content_type != "multipart/form-data":
+            raise wrong("content-type", "must be multipart/form-data")
+        await _read_form(request, scratch, body, (FILE,))
+        others = [wrong(name[:100], NO_PARAMETER) for name in body.fields]
+        if others or len(body.pictures) != 1:
+            raise others[0] if others else wrong(FILE, "must be one file")
+        (picture,) = body.pictures
+        assert isinstance(picture, ReceivedPicture)
+        yield picture
+    finally:
+        body.close()
+
+
+async def _read_form(request: web.Request, scratch: Path, body: Body, files: Collection[str]) -> None:
     """Read the parts in whatever order they come, with a length told ahead or not."""
     received = 0
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise wrong("body", "must be a form of named parts")
-            received += await _read_part(part, part.name, scratch, body)
+            received += await _read_part(part, part.name, scratch, body, files)
             if received > MAX_FORM_BYTES:
                 raise too_large(MAX_FORM_BYTES)
     except InvalidFieldError:
@@ -143,8 +161,8 @@ async def _drain(request: web.Request) -> None:
             return
 
 
-async def _read_part(part: BodyPartReader, name: str, scratch: Path, body: Body) -> int:
-    if name in (*PICTURES, MASK):
+async def _read_part(part: BodyPartReader, name: str, scratch: Path, body: Body, files: Collection[str]) -> int:
+    if name in files:
         picture = _new_picture(name.removesuffix("[]"), scratch)
         _add(body, picture)
         while chunk := await part.read_chunk(_CHUNK_BYTES):

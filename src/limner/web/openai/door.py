@@ -20,6 +20,7 @@ from limner.service.drafts import TaskDraft, checked
 from limner.service.events import Completed, Event, Finished, Preview, Queued
 from limner.service.idempotency import claim_of
 from limner.service.library import ImageLibrary
+from limner.service.provenance import ProvenanceReader
 from limner.service.tasks import Asked, TaskRunner
 from limner.web.door import Door, Route
 from limner.web.errors import http_status
@@ -28,6 +29,7 @@ from limner.web.openai.bodies import MAX_FORM_BYTES, edit_body, read_json, wrong
 from limner.web.openai.errors import error_body, openai_error
 from limner.web.openai.inputs import InputKeeper, Inputs, with_digests
 from limner.web.openai.models import model_routes
+from limner.web.openai.provenance import ProvenanceChecks
 from limner.web.openai.wishes import URL, Wishes, wishes
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ def openai_door(
     library: ImageLibrary,
     contents: Contents,
     catalogue: Catalogue,
+    provenance: ProvenanceReader,
     *,
     scratch: Path,
     sign: SignUrl | None = None,
@@ -64,6 +67,13 @@ def openai_door(
                 path=f"{BASE}/images/edits",
                 policy=f"{_CALL}/EditImages",
                 answer=images.edit,
+                max_body_bytes=MAX_FORM_BYTES,
+            ),
+            Route(
+                method="POST",
+                path=f"{BASE}/content_provenance_checks",
+                policy=f"{_CALL}/VerifyImage",
+                answer=ProvenanceChecks(provenance, scratch).create,
                 max_body_bytes=MAX_FORM_BYTES,
             ),
             *model_routes(BASE, catalogue),
