@@ -9,20 +9,18 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from google.api.annotations_pb2 import http as http_option
 from hypothesis import given
 from hypothesis import strategies as st
-from imageservice.v1 import image_service_pb2 as pb
 
 from tests.fuzzing import fuzzing
 from tests.pictures import png
 from tests.rest.errors import error_of
 from tests.rest.seed import EDIT, GENERATE, UPSCALE
+from tests.rest.test_service_calls import url_templates
 from tests.rest.test_service_seed import uploaded
 from tests.service import Service
 from tests.tenant import Tenant, tenant_of
 
-SERVICE = pb.DESCRIPTOR.services_by_name["ImageService"]
 CALL_LIMIT_S = 20.0
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW"]
 ODD_PARTS = [
@@ -58,17 +56,6 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "upscaleFactor": st.sampled_from([2, 3, 4, 5]) | st.integers() | JSON,
     "unknown": JSON,
 }
-
-
-def url_templates() -> list[tuple[str, str]]:
-    """Every method and path template of the contract, additional bindings among them."""
-    templates = []
-    for method in SERVICE.methods:
-        rule = method.GetOptions().Extensions[http_option]
-        for each in (rule, *rule.additional_bindings):
-            verb = each.WhichOneof("pattern")
-            templates.append((verb.upper(), getattr(each, verb)))
-    return templates
 
 
 TEMPLATES = url_templates()

@@ -23,10 +23,9 @@ def reason(response: httpx.Response) -> str:
     return str(detail(error_of(response), "ErrorInfo")["reason"])
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("kind", TYPES)
-def test_an_upload_is_kept_as_it_came(tenant: Tenant, kind: str, prefix: str) -> None:
-    ada = tenant.rest(prefix=prefix)
+def test_an_upload_is_kept_as_it_came(tenant: Tenant, kind: str) -> None:
+    ada = tenant.rest()
     picture = TYPES[kind](24, 16)
 
     image = uploaded(ada, picture, f"image/{kind}")
