@@ -9,7 +9,7 @@ LOCK := requirements.lock
 NPM := --ignore-scripts --no-audit --no-fund --silent
 
 # What the image holds: the lock without what is for development alone.
-RUNTIME_EXTRAS := --extra mcp --extra otel --extra postgres --extra provenance --extra upscale
+RUNTIME_EXTRAS := --extra heif --extra mcp --extra otel --extra postgres --extra provenance --extra upscale
 RUNTIME_LOCK := requirements-runtime.lock
 
 # PyTorch has a build for each kind of device and is not in a lock: pip takes the one that fits this machine.

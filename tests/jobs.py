@@ -97,9 +97,19 @@ class StoredPicture:
         yield await self.read()
 
 
-def generate_order(prompt: str = "a cat", *, ratio: str = "1:1", count: int = 1, seed: int = 7) -> Order:
+def generate_order(
+    prompt: str = "a cat",
+    *,
+    ratio: str = "1:1",
+    count: int = 1,
+    seed: int = 7,
+    output_format: OutputFormat | None = OutputFormat.PNG,
+) -> Order:
     """Return an order for new pictures."""
-    return Order(task=GenerateTask(model_id=MODEL, prompt=prompt, num_images=count, aspect_ratio=ratio), seed=seed)
+    task = GenerateTask(
+        model_id=MODEL, prompt=prompt, num_images=count, aspect_ratio=ratio, output_format=output_format
+    )
+    return Order(task=task, seed=seed)
 
 
 def edit_order(

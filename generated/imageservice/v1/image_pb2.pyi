@@ -81,13 +81,14 @@ class Image(_message.Message):
     model: _builtins.str
     """The id of the model that produced the image. Empty for uploads."""
     image_width: _builtins.int
-    """The picture's width in pixels.
+    """The picture's width in pixels as it is shown: a photograph that its EXIF
+    data turn has the width that it has upright.
 
     (-- api-linter: int32, since JSON clients expect a number and 64-bit
     integers print as strings. The same holds for the sizes below. --)
     """
     image_height: _builtins.int
-    """The picture's height in pixels."""
+    """The picture's height in pixels as it is shown."""
     image_size: _builtins.int
     """The picture's size in bytes, as stored."""
     @_builtins.property

@@ -50,7 +50,10 @@ class GenerateImagesRequest(_message.Message):
     `21:9`, `4:5` or `5:4`, as far as the model can.
     """
     output_format: _builtins.str
-    """The file format of the images: `png` (default), `jpeg` or `webp`."""
+    """The file format of the images: `png`, `jpeg` or `webp`. Left out, they
+    are the bytes as the model made them when those are one of these, else
+    `png`; `parameters.outputFormat` of each image says which.
+    """
     model_id: _builtins.str
     """The id of a model of the catalogue. Default: the one that the operator
     configured.
@@ -184,7 +187,10 @@ class EditImagesRequest(_message.Message):
     shape of the first input.
     """
     output_format: _builtins.str
-    """The file format of the images: `png` (default), `jpeg` or `webp`."""
+    """The file format of the images: `png`, `jpeg` or `webp`. Left out, they
+    are the bytes as the model made them when those are one of these, else
+    `png`; `parameters.outputFormat` of each image says which.
+    """
     model_id: _builtins.str
     """The id of a model of the catalogue. Default: the one that the operator
     configured.
@@ -318,7 +324,10 @@ class UpscaleImageRequest(_message.Message):
     upscale_factor: _builtins.int
     """How many times larger each edge gets: one of the model's factors."""
     output_format: _builtins.str
-    """The file format of the images: `png` (default), `jpeg` or `webp`."""
+    """The file format of the images: `png`, `jpeg` or `webp`. Left out, they
+    are the bytes as the model made them when those are one of these, else
+    `png`; `parameters.outputFormat` of each image says which.
+    """
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id and the same request answer the
     same images and buy nothing again. 1 to 128 visible characters, remembered

@@ -195,9 +195,14 @@ class ImageServiceServicer:
 
     def UploadImage(self, request, context):
         """Keeps a picture of the caller's own. Over REST the request's body is the
-        picture itself. A PNG, JPEG or WebP file of at most 20 MiB and 64
-        megapixels, whole and still; what it is, its bytes decide, not its
+        picture itself. A PNG, JPEG, WebP, AVIF or HEIC file of at most 20 MiB
+        and 64 megapixels, whole and still; what it is, its bytes decide, not its
         content type.
+
+        What is kept of it is its first picture, byte for byte: not the video of
+        a motion photo, a gain map or a maker's notes behind its end, unless a
+        manifest (C2PA) signs the whole file. AVIF and HEIC are kept as JPEG, or
+        as PNG when parts of them are transparent, upright and without EXIF data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -78,9 +78,14 @@ class ImageServiceStub:
     """
     UploadImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_pb2.Image]
     """Keeps a picture of the caller's own. Over REST the request's body is the
-    picture itself. A PNG, JPEG or WebP file of at most 20 MiB and 64
-    megapixels, whole and still; what it is, its bytes decide, not its
+    picture itself. A PNG, JPEG, WebP, AVIF or HEIC file of at most 20 MiB
+    and 64 megapixels, whole and still; what it is, its bytes decide, not its
     content type.
+
+    What is kept of it is its first picture, byte for byte: not the video of
+    a motion photo, a gain map or a maker's notes behind its end, unless a
+    manifest (C2PA) signs the whole file. AVIF and HEIC are kept as JPEG, or
+    as PNG when parts of them are transparent, upright and without EXIF data.
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.GetImageRequest, _image_pb2.Image]
     """Gets the facts about an image."""
@@ -168,9 +173,14 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """
     UploadImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.UploadImageRequest, _image_pb2.Image]  # type: ignore[assignment]
     """Keeps a picture of the caller's own. Over REST the request's body is the
-    picture itself. A PNG, JPEG or WebP file of at most 20 MiB and 64
-    megapixels, whole and still; what it is, its bytes decide, not its
+    picture itself. A PNG, JPEG, WebP, AVIF or HEIC file of at most 20 MiB
+    and 64 megapixels, whole and still; what it is, its bytes decide, not its
     content type.
+
+    What is kept of it is its first picture, byte for byte: not the video of
+    a motion photo, a gain map or a maker's notes behind its end, unless a
+    manifest (C2PA) signs the whole file. AVIF and HEIC are kept as JPEG, or
+    as PNG when parts of them are transparent, upright and without EXIF data.
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.GetImageRequest, _image_pb2.Image]  # type: ignore[assignment]
     """Gets the facts about an image."""
@@ -297,9 +307,14 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_image_pb2.Image, _abc.Awaitable[_image_pb2.Image]]:
         """Keeps a picture of the caller's own. Over REST the request's body is the
-        picture itself. A PNG, JPEG or WebP file of at most 20 MiB and 64
-        megapixels, whole and still; what it is, its bytes decide, not its
+        picture itself. A PNG, JPEG, WebP, AVIF or HEIC file of at most 20 MiB
+        and 64 megapixels, whole and still; what it is, its bytes decide, not its
         content type.
+
+        What is kept of it is its first picture, byte for byte: not the video of
+        a motion photo, a gain map or a maker's notes behind its end, unless a
+        manifest (C2PA) signs the whole file. AVIF and HEIC are kept as JPEG, or
+        as PNG when parts of them are transparent, upright and without EXIF data.
         """
 
     @_abc_1.abstractmethod

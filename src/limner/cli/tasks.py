@@ -23,7 +23,7 @@ from limner.client import (
 )
 
 _FORMAT_OPTION: Final = click.option(
-    "--format", "output_format", help="png, jpeg or webp.  [default: as the file's name says, else png]"
+    "--format", "output_format", help="png, jpeg or webp.  [default: as the file's name says, else the model's own]"
 )
 _TASK_OPTIONS: Final = (
     click.option("-n", "--num-images", type=click.IntRange(1, 10), help="How many pictures.  [default: 1]"),

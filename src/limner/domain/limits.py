@@ -37,6 +37,9 @@ MAX_PIXELS: Final = 64_000_000
 """Most pixels of a picture that is decoded (64 megapixels: 256 MiB as RGBA)."""
 
 MAX_EDGE_PIXELS: Final = 16_384
+MAX_WEBP_EDGE_PIXELS: Final = 16_383
+"""Longest side of a WebP (libwebp's WEBP_MAX_DIMENSION)."""
+
 CONTENT_CHUNK_BYTES: Final = 256 * KIB
 """Size of one message of a content download."""
 

@@ -61,7 +61,8 @@ class ModelCapabilities:
         if task.operation not in self.operations:
             yield FieldViolation("modelId", f"{self.id} can {_listed(self.operations)}, not {task.operation}")
             return
-        yield from _unless_in("outputFormat", task.output_format, self.output_formats)
+        if task.output_format is not None:
+            yield from _unless_in("outputFormat", task.output_format, self.output_formats)
         if isinstance(task, UpscaleTask):
             yield from _unless_in("upscaleFactor", task.upscale_factor, self.upscale_factors)
             return
@@ -78,7 +79,7 @@ class ModelCapabilities:
             yield FieldViolation("mask", f"{self.id} takes no mask")
         yield from self._finish_violations(task.finish, task.output_format)
 
-    def _finish_violations(self, finish: Finish, output_format: OutputFormat) -> Iterator[FieldViolation]:
+    def _finish_violations(self, finish: Finish, output_format: OutputFormat | None) -> Iterator[FieldViolation]:
         for name, value, allowed in (
             ("quality", finish.quality, self.qualities),
             ("background", finish.background, self.backgrounds),
@@ -91,8 +92,9 @@ class ModelCapabilities:
             yield FieldViolation("background", "a JPEG can't be transparent")
         if finish.compression is not None and not self.compresses:
             yield FieldViolation("outputCompression", f"{self.id} can't be told how much to compress")
-        elif finish.compression is not None and output_format is OutputFormat.PNG:
-            yield FieldViolation("outputCompression", "a PNG is always compressed without loss")
+        elif finish.compression is not None and output_format in (None, OutputFormat.PNG):
+            text = "only goes with outputFormat jpeg or webp: a PNG is always compressed without loss"
+            yield FieldViolation("outputCompression", text)
 
     def overridden(self, overrides: Mapping[str, Any]) -> Self:
         """Return the entry with an operator's words, by field, in place of what is known.

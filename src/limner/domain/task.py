@@ -56,7 +56,8 @@ class GenerateTask:
     prompt: str
     num_images: int = 1
     aspect_ratio: str = "1:1"
-    output_format: OutputFormat = OutputFormat.PNG
+    output_format: OutputFormat | None = None
+    """``None`` for the bytes as the model made them, or PNG when they are none of ours."""
     seed: int | None = None
     finish: Finish = AS_IT_COMES
 
@@ -75,7 +76,7 @@ class EditTask:
     image_ids: tuple[str, ...]
     num_images: int = 1
     aspect_ratio: str = AUTO_ASPECT_RATIO
-    output_format: OutputFormat = OutputFormat.PNG
+    output_format: OutputFormat | None = None
     seed: int | None = None
     finish: Finish = AS_IT_COMES
     masked: bool = False
@@ -94,7 +95,7 @@ class UpscaleTask:
     model_id: str
     image_id: str
     upscale_factor: int
-    output_format: OutputFormat = OutputFormat.PNG
+    output_format: OutputFormat | None = None
 
     @property
     def operation(self) -> Operation:

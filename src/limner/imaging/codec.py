@@ -3,6 +3,7 @@
 Pillow decodes and encodes without the interpreter's lock, but allocates, copies and frees with it: a few
 milliseconds per megapixel in which the event loop stands still. So only small work is done in a thread of
 the service; large pictures get a process of their own, which also ends with its memory when a decoder does.
+So do formats that are not ours, whose decoders a stranger's bytes never meet in the service itself.
 """
 
 import os
@@ -10,72 +11,123 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from limner.domain import limits
 from limner.domain.errors import OverloadedError
 from limner.domain.image import OutputFormat
+from limner.imaging import doors, program
+from limner.imaging.containers import inspect
+from limner.imaging.decoding import look_through, stored_size
+from limner.imaging.encoding import format_for
 from limner.imaging.header import Header
-from limner.imaging.pixels import AT_FAULT, convert, count_pixels, decode, inspect
+from limner.imaging.png_rows import require_pixels
 from limner.imaging.signature import sniff
 from limner.service.executor import BoundedExecutor
-from limner.service.ports import InvalidPictureError, PictureInfo
+from limner.service.ports import InvalidPictureError, PictureInfo, ReadyPicture
 
 SMALL_PIXELS: Final = 1_600_000
 """Largest picture that is decoded whole in a thread of the service, such as 1536x1024."""
 
 SMALL_BUFFERED_BYTES: Final = 8 << 20
-PIXELS: Final = "limner.imaging.pixels"
+PROGRAM: Final = "limner.imaging.program"
 _TIMEOUT_S: Final = 60.0
 
 
 class PillowCodec:
     """A ``PictureCodec`` by Pillow, which is imported when it is first needed.
 
-    Memory per call beside the bytes themselves, at ``limits.MAX_PIXELS``. ``verify``: 1 MiB for a PNG, 16 MiB
-    for a JPEG; in a process of its own at most 0.6 GiB for a progressive JPEG, 1.1 GiB for a WebP.
-    ``convert``: 24 MiB for a small picture, else at most 2 GiB in a process of its own.
+    Memory per call beside the bytes themselves, at ``limits.MAX_PIXELS``. A look: 1 MiB for a PNG, 16 MiB
+    for a JPEG; in a process of its own at most 0.6 GiB for a progressive JPEG, 1.1 GiB for a WebP. A conversion:
+    24 MiB for a small picture, else at most 2 GiB in a process of its own.
     At most ``threads`` calls run at a time, so this many times as much.
     """
 
     def __init__(self, *, threads: int = 2, queue: int = 32) -> None:
         self._executor = BoundedExecutor("codec", threads=threads, queue=queue)
 
-    async def verify(self, data: bytes) -> PictureInfo:
-        """Look at the container to its exact end, then decode the picture once.
+    async def received(self, data: bytes) -> ReadyPicture:
+        """Look at the container, and decode the picture once: all of a PNG's rows are inflated.
 
         The damage that libjpeg repairs silently, inside a JPEG's entropy-coded data, is not noticed.
         """
-        return await self._executor.run(_verify, data)
+        return await self._executor.run(_received, data)
 
-    async def convert(self, data: bytes, to: OutputFormat) -> bytes:
-        """Return the picture in another format, or as it is when it has that format already.
+    async def kept(self, data: bytes, wanted: OutputFormat | None) -> ReadyPicture:
+        """Return a paid picture as it is kept.
 
-        Pixels are turned upright as EXIF data say, and lie on white in a JPEG. The colour profile is kept
-        where it speaks of such pixels; CMYK becomes RGB without it. EXIF data, positions among them, and texts are
-        left out. 16 bits per channel become 8.
+        A PNG whose checksums and order are right is taken at its word: nothing was lost or changed on the way.
+
+        Pixels that are re-encoded are upright, and lie on white in a JPEG. The colour profile is kept
+        where it speaks of such pixels; CMYK becomes sRGB by it. EXIF data, positions among them, and texts are
+        left out. 16 bits per channel become 8. An animation's first frame is left.
         """
-        return await self._executor.run(_convert, data, to)
+        return await self._executor.run(_kept, data, wanted)
+
+    async def verify(self, data: bytes) -> PictureInfo:
+        """Tell what a stored picture is."""
+        ready = await self.kept(data, None)
+        if ready.data is not data:
+            raise InvalidPictureError("a picture of another format")
+        return ready.info
+
+    async def prepared(self, data: bytes) -> ReadyPicture | None:
+        """Return a stored picture as providers get it; ``None`` when it is so as it stands."""
+        return await self._executor.run(_prepared, data)
 
     def close(self) -> None:
         """End the threads. Nothing is called afterwards."""
         self._executor.close()
 
 
-def _verify(data: bytes) -> PictureInfo:
-    header = inspect(data)
+def _received(data: bytes) -> ReadyPicture:
+    format_ = doors.require_upload(data).ours
+    if format_ is None:
+        return _made("upload", data)
+    data, header = doors.first_picture(data, format_)
+    if format_ is OutputFormat.PNG:
+        require_pixels(data)
+    _look_through(data, header)
+    return ReadyPicture(data, header.info)
+
+
+def _kept(data: bytes, wanted: OutputFormat | None) -> ReadyPicture:
+    kind = sniff(data)
+    if kind.ours is None:
+        return _made((wanted or OutputFormat.PNG).value, data)
+    info = _shown(data, kind.ours)
+    to = format_for(wanted or info.format, (info.width, info.height))
+    # What can't be what is wanted stays as it came, if it is one of ours.
+    if info.format in (wanted or info.format, to) or to is not wanted:
+        return ReadyPicture(data, info, made_as=info.format)
+    small = info.width * info.height <= SMALL_PIXELS
+    return replace(doors.converted(data, to) if small else _made(to.value, data), made_as=info.format)
+
+
+def _shown(data: bytes, format_: OutputFormat) -> PictureInfo:
+    """Return what a decoder shows of a file of ours, be its container as it may."""
+    try:
+        header = inspect(data, format_)
+        if format_ is not OutputFormat.PNG:
+            _look_through(data, header)
+    except InvalidPictureError:
+        return _made("show", data).info
+    return header.info
+
+
+def _look_through(data: bytes, header: Header) -> None:
     if _is_light(header):
-        decode(data)
+        look_through(data)
     else:
-        in_own_process(PIXELS, ["decode"], data)
-    return PictureInfo(format=header.format, width=header.width, height=header.height)
+        in_own_process(PROGRAM, ["look"], data)
 
 
-def _convert(data: bytes, to: OutputFormat) -> bytes:
-    if sniff(data) is to:
-        return data
-    if count_pixels(data) <= SMALL_PIXELS:
-        return convert(data, to)
-    return in_own_process(PIXELS, [to.value], data)
+def _prepared(data: bytes) -> ReadyPicture | None:
+    width, height = stored_size(data)
+    if width * height <= SMALL_PIXELS:
+        return doors.prepared(data)
+    return program.result_from(in_own_process(PROGRAM, ["prepare"], data))
 
 
 def _is_light(header: Header) -> bool:
@@ -83,6 +135,13 @@ def _is_light(header: Header) -> bool:
     if header.format is OutputFormat.WEBP:
         return header.pixels <= SMALL_PIXELS
     return header.buffered_bytes <= SMALL_BUFFERED_BYTES
+
+
+def _made(action: str, data: bytes) -> ReadyPicture:
+    result = program.result_from(in_own_process(PROGRAM, [action], data))
+    if result is None:
+        raise RuntimeError("the codec's process told nothing")
+    return result
 
 
 def in_own_process(module: str, arguments: Sequence[str], data: bytes) -> bytes:
@@ -96,8 +155,8 @@ def in_own_process(module: str, arguments: Sequence[str], data: bytes) -> bytes:
         given.seek(0)
         code = _run(module, arguments, given.fileno(), made.fileno())
         made.seek(0)
-        result = made.read()
-    if code == AT_FAULT:
+        result = made.read(limits.MAX_STORED_BYTES + limits.KIB)
+    if code == program.AT_FAULT:
         raise InvalidPictureError(result.decode())
     if code < 0:  # a signal: the decoder crashed, or took more memory than there is
         raise InvalidPictureError("the picture cannot be decoded")

@@ -2,16 +2,19 @@
 
     python -m limner.imaging.derivatives WIDTH FORMAT  < picture  > derivative
 
-It ends as ``limner.imaging.pixels`` does.
+It ends as ``limner.imaging.program`` does.
 """
 
 import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Final
 
+from limner.domain import limits
 from limner.domain.derivative import Derivative, DerivativeFormat
 from limner.imaging.codec import SMALL_PIXELS, in_own_process
-from limner.imaging.pixels import WEBP_MAX_EDGE_PIXELS, count_pixels, for_showing, run_program
+from limner.imaging.decoding import decoded, in_mode, stored_size
+from limner.imaging.encoding import on_white
+from limner.imaging.program import run_program
 from limner.service.executor import BoundedExecutor
 from limner.service.ports import InvalidPictureError
 
@@ -46,9 +49,16 @@ class PillowDeriver:
 
 def derive(data: bytes, wanted: Derivative) -> bytes:
     """Return the derivative of a picture. Blocks."""
-    picture, profile = for_showing(data, wanted.width)
-    if wanted.format is DerivativeFormat.WEBP and max(picture.size) > WEBP_MAX_EDGE_PIXELS:
-        raise InvalidPictureError(f"no side of a WebP picture may be longer than {WEBP_MAX_EDGE_PIXELS} pixels")
+    from PIL.Image import Resampling
+
+    # Twice what is needed, in either direction: then less is decoded than a large photograph has.
+    shown = decoded(data, least_edge=2 * wanted.width or None)
+    picture, profile = shown.image, shown.profile
+    if wanted.width and wanted.width < picture.width:
+        height = max(1, round(picture.height * wanted.width / picture.width))
+        picture = picture.resize((wanted.width, height), Resampling.LANCZOS, reducing_gap=2.0)
+    if wanted.format is DerivativeFormat.WEBP and max(picture.size) > limits.MAX_WEBP_EDGE_PIXELS:
+        raise InvalidPictureError(f"no side of a WebP picture may be longer than {limits.MAX_WEBP_EDGE_PIXELS} pixels")
     # Into a real file: then Pillow's encoders let the interpreter go on meanwhile.
     with tempfile.TemporaryFile(buffering=0) as file:
         _save(picture, profile, wanted.format, file)
@@ -57,20 +67,19 @@ def derive(data: bytes, wanted: Derivative) -> bytes:
 
 
 def _derive(data: bytes, wanted: Derivative) -> bytes:
-    if count_pixels(data) <= SMALL_PIXELS:
+    width, height = stored_size(data)
+    if width * height <= SMALL_PIXELS:
         return derive(data, wanted)
     return in_own_process(_PROGRAM, [str(wanted.width), wanted.format.value], data)
 
 
 def _save(picture: "Image", profile: bytes | None, to: DerivativeFormat, file: IO[bytes]) -> None:
-    from limner.imaging.pixels import on_white
-
     picture.info.clear()
     match to:
         case DerivativeFormat.PNG:
             picture.save(file, "PNG", compress_level=PNG_COMPRESS_LEVEL, icc_profile=profile)
         case DerivativeFormat.JPEG:
-            flat = on_white(picture) if picture.mode == "RGBA" else picture
+            flat = on_white(in_mode(picture, "RGBA")) if picture.mode in ("LA", "RGBA") else picture
             # Neither optimised nor progressive: both would keep the interpreter to themselves for all of it.
             flat.save(file, "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
         case DerivativeFormat.WEBP:

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Final
 
 from limner.domain import limits
-from limner.domain.errors import OverloadedError, ProviderUnavailableError
+from limner.domain.errors import FieldViolation, InvalidFieldError, OverloadedError
+from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, GenerateTask, Operation
+from limner.imaging.encoding import Effort
 from limner.service.executor import BoundedExecutor
-from limner.service.ports import Job, MadePicture, Order, PictureInfo
+from limner.service.ports import InvalidPictureError, Job, MadePicture, Order, PictureInfo
 
 SEEDS: Final = limits.MAX_SEED + 1
 MAX_INPUT_IMAGES: Final = 4
@@ -19,6 +21,12 @@ MAX_INPUT_IMAGES: Final = 4
 _PIXELS: Final = 1024 * 1024
 _STEP: Final = 2
 """Edges are a ratio's numbers times a multiple of this."""
+
+
+_MOST_PIXELS: Final = 4 * 1024 * 1024
+"""Larger inputs of edits are made smaller."""
+
+_EFFORT: Final = Effort(jpeg_quality=90, webp_quality=88, webp_method=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +126,23 @@ def canvas_size(aspect_ratio: str) -> tuple[int, int]:
 def _draw(order: Order, inputs: list[bytes], seed: int) -> _Made:
     # Icons, Pillow and ThorVG are loaded for the first picture, not at the start of the service.
     import sketch
-    from limner.models.sketch_pictures import decoded, encoded
+    from limner.imaging.decoding import decoded
+    from limner.imaging.encoding import encoded
+    from limner.imaging.framing import in_shape
 
     task = order.task
     if isinstance(task, GenerateTask):
         painted = sketch.paint(task.prompt, canvas_size(task.aspect_ratio), seed)
+        picture = painted.picture
     elif isinstance(task, EditTask):
         try:
-            pictures = [decoded(data) for data in inputs]
-        except OSError as error:
-            raise ProviderUnavailableError("An input picture could not be read.") from error
+            pictures = [decoded(data, most_pixels=_MOST_PIXELS).coloured for data in inputs]
+        except InvalidPictureError as error:
+            raise InvalidFieldError([FieldViolation("imageIds", f"a picture can't be read: {error}")]) from error
         painted = sketch.edit(task.prompt, pictures, ASPECT_RATIOS.get(task.aspect_ratio), seed)
+        is_auto = task.aspect_ratio == AUTO_ASPECT_RATIO
+        picture = in_shape(painted.picture, pictures[0].size) if is_auto else painted.picture
     else:
         raise TypeError(f"sketch can not {task.operation}")
-    picture = painted.picture
-    info = PictureInfo(format=task.output_format, width=picture.width, height=picture.height)
-    return _Made(encoded(picture, task.output_format), info, painted.description)
+    ready = encoded(picture, task.output_format or OutputFormat.PNG, effort=_EFFORT)
+    return _Made(ready.data, ready.info, painted.description)

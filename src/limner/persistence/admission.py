@@ -182,7 +182,8 @@ def _owners(connection: Connection, keys: Sequence[KeyTuple]) -> dict[KeyTuple, 
 
 
 def _outcome(owner: _Owner, start: Start) -> Started | LimnerError:
-    if start.claim is None or owner.fingerprint != start.claim.fingerprint:
+    claim = start.claim
+    if claim is None or owner.fingerprint not in (claim.fingerprint, claim.former_fingerprint):
         return IdempotencyKeyReusedError()
     return Started(generation_id=owner.generation_id, granted_images=owner.granted_images, joined=True)
 

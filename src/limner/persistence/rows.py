@@ -191,7 +191,8 @@ def _task_document(task: Task) -> dict[str, Any]:
 
 
 def _task_from(operation: Operation, document: dict[str, Any]) -> Task:
-    facts = {**document, "output_format": OutputFormat(document["output_format"])}
+    asked = document.get("output_format")
+    facts = {**document, "output_format": OutputFormat(asked) if asked else None}
     if "finish" in facts:
         facts["finish"] = Finish(**facts["finish"])
     if operation is Operation.GENERATE:

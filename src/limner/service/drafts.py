@@ -129,7 +129,8 @@ _CHECKS: tuple[tuple[tuple[Operation, ...], Callable[[TaskDraft], Iterator[Field
 
 def _task(draft: TaskDraft, model_id: str, wrong: set[str]) -> Task:
     """Build the task, with the default in place of a wrong field, so that the model can judge the others."""
-    output_format = OutputFormat(draft.output_format or "png") if "outputFormat" not in wrong else OutputFormat.PNG
+    asked = draft.output_format if "outputFormat" not in wrong else None
+    output_format = OutputFormat(asked) if asked else None
     if draft.operation is Operation.UPSCALE:
         factor = draft.upscale_factor
         return UpscaleTask(

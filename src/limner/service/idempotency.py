@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from limner.domain.errors import FieldViolation, InvalidFieldError
@@ -25,7 +25,12 @@ def claim_of(draft: TaskDraft, request_id: str | None, header: str | None) -> Cl
     key = request_id if request_id is not None else header or ""
     if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable():
         raise _invalid(f"must have 1 to {MAX_KEY_CHARS} visible characters")
-    return Claim(key=key, fingerprint=fingerprint(draft))
+    return Claim(key=key, fingerprint=fingerprint(draft), former_fingerprint=former_fingerprint(draft))
+
+
+def former_fingerprint(draft: TaskDraft) -> str:
+    """Return the digest of the request from when PNG was the default format: keys outlive a new release."""
+    return "" if draft.output_format else fingerprint(replace(draft, output_format="png"))
 
 
 def fingerprint(draft: TaskDraft) -> str:
@@ -33,7 +38,6 @@ def fingerprint(draft: TaskDraft) -> str:
     facts = asdict(draft)
     facts["prompt"] = draft.prompt.strip()
     facts["num_images"] = draft.num_images or 1
-    facts["output_format"] = draft.output_format or "png"
     facts["aspect_ratio"] = draft.aspect_ratio or ("auto" if draft.operation is Operation.EDIT else "1:1")
     # What was added later and is not asked for leaves the digests of older requests as they were.
     facts |= facts.pop("finish")

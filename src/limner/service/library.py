@@ -41,7 +41,7 @@ class ImageLibrary:
             raise _wrong_picture(f"must have at most {limits.MAX_UPLOAD_BYTES:,} bytes, has {len(data):,}")
         try:
             async with self._decoding.turn(workspace_id):
-                info = await self._stores.codec.verify(data)
+                ready = await self._stores.codec.received(data)
         except InvalidPictureError as error:
             raise _wrong_picture(str(error)) from error
         now = self._stores.clock()
@@ -49,15 +49,15 @@ class ImageLibrary:
             id=new_id(),
             workspace_id=workspace_id,
             created_by_user_id=caller.user_id,
-            width=info.width,
-            height=info.height,
-            size_bytes=len(data),
-            format=info.format,
-            sha256=await digest(data),
+            width=ready.info.width,
+            height=ready.info.height,
+            size_bytes=len(ready.data),
+            format=ready.info.format,
+            sha256=await digest(ready.data),
             created_at=now,
             updated_at=now,
         )
-        await self._stores.blobs.put(image.id, data, image.format.content_type)
+        await self._stores.blobs.put(image.id, ready.data, image.format.content_type)
         failpoints.reach("upload-stored")
         await self._stores.repository.add_image(image)
         return image

@@ -18,6 +18,7 @@ from limner.service.ports import (
     InvalidPictureError,
     MadePicture,
     PictureInfo,
+    ReadyPicture,
 )
 from limner.service.stores import Stores, digest
 
@@ -80,9 +81,7 @@ class Pictures:
         try:
             image, data = await self._image_of(picture)
         except InvalidPictureError as error:
-            log.warning("a model's picture is not usable", extra={"model": self._generation.model, "why": str(error)})
-            reason = ProviderUnavailableError.reason
-            self.miss(MissingPicture(index=picture.index, reason=reason, message="The model's picture is not usable."))
+            await self._set_aside(picture, str(error))
             return
         await self._store(picture.index, image, data)
 
@@ -151,6 +150,16 @@ class Pictures:
         self._images[index] = image
         return image, marked
 
+    async def _set_aside(self, picture: MadePicture, why: str) -> None:
+        """Keep the bytes of a picture that can't be shown for the operator: they may be paid for."""
+        image_id = self._plan.image_ids[picture.index]
+        if len(picture.data) <= limits.MAX_STORED_BYTES:
+            await self._stores.spool.set_aside(image_id, picture.data)
+        facts = {"generation_id": self._generation.id, "image_id": image_id, "model": self._generation.model}
+        log.error("a picture can't be shown; its bytes are set aside in the spool", extra={**facts, "why": why})
+        message = "The model's picture can't be shown. Its bytes are kept for the operator of the service."
+        self.miss(MissingPicture(index=picture.index, reason=ProviderUnavailableError.reason, message=message))
+
     async def _spool(self, image: Image, data: bytes) -> None:
         await self._stores.spool.keep(image.id, data)
         failpoints.reach("picture-spooled")
@@ -201,24 +210,27 @@ class Pictures:
         data, wanted = picture.data, self._plan.task.output_format
         if len(data) > limits.MAX_STORED_BYTES:
             raise InvalidPictureError("larger than is kept")
-        info = picture.info or await self._stores.codec.verify(data)
+        ready = await self._ready(picture, wanted)
+        data, info, made_as = ready.data, ready.info, ready.made_as
         self._require_promised_size(info)
-        made_as = info.format
-        if info.format is not wanted:
-            data = await self._stores.codec.convert(data, wanted)
-            info = await self._stores.codec.verify(data)
         origin = _Origin(picture.model_id or self._generation.model, picture.seed)
         draft = Draft(
             image_id=self._plan.image_ids[picture.index],
-            original=picture.data,
+            original=picture.data if made_as else data,
             data=data,
-            made_as=made_as,
+            made_as=made_as or info.format,
             kept_as=info.format,
         )
         if self._marking.marks_anything:
             await self._spool_unsigned(draft.image_id, data)
         data = await self._marking.mark(draft, self._model and self._model.maker(origin.model_id))
         return await self._described(picture.index, data, info, origin), data
+
+    async def _ready(self, picture: MadePicture, wanted: OutputFormat | None) -> ReadyPicture:
+        """Return the picture as it is kept; what a model encoded itself as it was asked needs no look."""
+        if picture.info is not None and wanted in (None, picture.info.format):
+            return ReadyPicture(picture.data, picture.info, made_as=picture.info.format)
+        return await self._stores.codec.kept(picture.data, wanted)
 
     def _require_promised_size(self, info: PictureInfo) -> None:
         """Refuse an upscale by another factor than was asked for: its parameters would tell a lie."""

@@ -106,6 +106,8 @@ class Claim:
     key: str
     fingerprint: str
     """A digest of the request: the same key may only be used for the same request."""
+    former_fingerprint: str = ""
+    """The digest that an older release made of the same request, where that differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,7 +350,18 @@ class PictureInfo:
 
     format: OutputFormat
     width: int
+    """In pixels as the picture is shown: after the turn that EXIF data ask for."""
     height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPicture:
+    """The bytes of a picture as they are kept or sent, and what they are."""
+
+    data: bytes
+    info: PictureInfo
+    made_as: OutputFormat | None = None
+    """Of a paid picture, the format that it came in; ``None`` when that is none of ours."""
 
 
 class InvalidPictureError(Exception):
@@ -377,6 +390,9 @@ class Spool(Protocol):
     async def discard(self, key: str) -> None:
         """Forget the bytes."""
 
+    async def set_aside(self, key: str, data: bytes) -> None:
+        """Keep what was paid for and can't be shown, until the operator looks at it; it is none of ``keys``."""
+
     def require_room(self) -> None:
         """Raise ``StorageUnavailableError`` unless there is room for what a purchase brings. Quick."""
 
@@ -387,15 +403,29 @@ class Spool(Protocol):
 class PictureCodec(Protocol):
     """Looks into pictures and re-encodes them, off the event loop. Raises ``OverloadedError`` when too many wait."""
 
-    async def verify(self, data: bytes) -> PictureInfo:
-        """Decode the picture once, to its end, and tell what it is.
+    async def received(self, data: bytes) -> ReadyPicture:
+        """Return an upload as it is kept: its first picture, without what phones let follow; decoded once.
 
-        Raises ``InvalidPictureError`` for what is not exactly one whole, still PNG, JPEG or WebP picture
-        within ``limits.MAX_PIXELS`` and ``limits.MAX_EDGE_PIXELS``; size is checked before decoding.
+        AVIF and HEIC become JPEG, or PNG when parts of them are transparent. Raises ``InvalidPictureError`` for what
+        is not one whole, still picture within ``limits.MAX_PIXELS`` and ``limits.MAX_EDGE_PIXELS``; size is checked
+        before decoding.
         """
 
-    async def convert(self, data: bytes, to: OutputFormat) -> bytes:
-        """Return the picture, which was verified, in another format; alpha becomes white in a JPEG."""
+    async def kept(self, data: bytes, wanted: OutputFormat | None) -> ReadyPicture:
+        """Return a paid picture as it is kept: byte for byte when it has the format that is wanted.
+
+        ``None`` wants whichever of our formats it has, else PNG. Raises ``InvalidPictureError`` only when no decoder
+        shows it within the limits.
+        """
+
+    async def verify(self, data: bytes) -> PictureInfo:
+        """Tell what stored bytes are. Raises ``InvalidPictureError`` for what is no picture of ours."""
+
+    async def prepared(self, data: bytes) -> ReadyPicture | None:
+        """Return a stored picture as providers get it: upright, without EXIF data, texts and what follows it.
+
+        ``None`` when it is so as it stands. Raises ``InvalidPictureError`` when no decoder shows it.
+        """
 
     def close(self) -> None:
         """Release threads. Nothing is called afterwards."""

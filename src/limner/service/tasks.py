@@ -33,6 +33,7 @@ from limner.service.events import Completed, Event, Finished, Queued
 from limner.service.outcomes import ABANDONED, ended, failure_of, left_to_others
 from limner.service.ports import Claim, ImageModel, Job, Order, Start, Started, Unfinished
 from limner.service.purchases import Inheritance
+from limner.service.results import require_keepable
 from limner.service.run import PATIENCE_S, Run
 from limner.service.seats import Seats
 from limner.service.stores import StoredInput, Stores
@@ -256,6 +257,7 @@ class TaskRunner:
         run: Run | None = None
         try:
             inputs = await self._inputs(asked.caller, asked.workspace_id, task)
+            require_keepable(task, inputs)
             generation = self._new_generation(asked.caller, asked.workspace_id, task)
             plan = self._new_plan(task, model)
             started = await self._keep(asked, generation, plan)

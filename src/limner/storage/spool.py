@@ -11,6 +11,9 @@ from limner.domain.limits import MAX_STORED_BYTES
 from limner.service.ports import BlobExistsError, BlobNotFoundError
 from limner.storage.filesystem import FileBlobStore
 
+UNSHOWN: Final = "unshown"
+"""The folder of what was paid for and can't be shown."""
+
 _LOOK_AGAIN_S: Final = 0.25
 
 
@@ -29,6 +32,7 @@ class FileSpool:
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
         self._files = FileBlobStore(root, readers=2, writers=2)
+        self._unshown: FileBlobStore | None = None
         self._sizes = _sizes_in(root)
         self._looked_at = float("-inf")
         self._disk_is_full = False
@@ -60,6 +64,18 @@ class FileSpool:
         await self._files.delete(key)
         self._sizes.pop(key, None)
 
+    async def set_aside(self, key: str, data: bytes) -> None:
+        """Keep what can't be shown, in a folder beside. It takes room here until the operator takes it away."""
+        if self._unshown is None:
+            try:
+                (self._root / UNSHOWN).mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise StorageUnavailableError from error
+            self._unshown = FileBlobStore(self._root / UNSHOWN, readers=1, writers=1)
+        with suppress(BlobExistsError):
+            await self._unshown.put(key, data, "")
+        self._sizes[f"{UNSHOWN}/{key}"] = len(data)
+
     def require_room(self) -> None:
         """Raise ``StorageUnavailableError`` unless what a purchase brings would fit, here and on the disk."""
         now = time.monotonic()
@@ -74,6 +90,8 @@ class FileSpool:
     async def close(self) -> None:
         """End the threads."""
         await self._files.close()
+        if self._unshown is not None:
+            await self._unshown.close()
 
     @property
     def _is_full(self) -> bool:
@@ -86,11 +104,17 @@ def spooled(root: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes.values())
 
 
+def unshown_in(root: Path) -> tuple[Path, ...]:
+    """Return the files of what was paid for and can't be shown."""
+    return tuple(sorted(root.glob(f"{UNSHOWN}/??/*")))
+
+
 def _sizes_in(root: Path) -> dict[str, int]:
     sizes = {}
-    for path in root.glob("??/*"):
+    for path in (*root.glob("??/*"), *unshown_in(root)):
         with suppress(FileNotFoundError):  # delivered meanwhile
-            sizes[path.name] = path.stat().st_size
+            name = f"{UNSHOWN}/{path.name}" if UNSHOWN in path.relative_to(root).parts else path.name
+            sizes[name] = path.stat().st_size
     return sizes
 
 

@@ -1,19 +1,20 @@
 """Which pictures are kept, which are refused and why, and what a re-encoding keeps."""
 
 import asyncio
+import io
 import os
 import struct
 import time
 import tracemalloc
 import warnings
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from limner.domain import limits
 from limner.domain.errors import OverloadedError
@@ -21,8 +22,8 @@ from limner.domain.image import OutputFormat
 from limner.imaging import jpeg as jpeg_container
 from limner.imaging import png as png_container
 from limner.imaging.codec import SMALL_PIXELS, PillowCodec
-from limner.service.ports import InvalidPictureError, PictureInfo
-from tests import pictures
+from limner.service.ports import InvalidPictureError, PictureInfo, ReadyPicture
+from tests import phones, pictures
 
 PNG, JPEG, WEBP = OutputFormat.PNG, OutputFormat.JPEG, OutputFormat.WEBP
 
@@ -63,8 +64,8 @@ BAD = {
     "svg": (pictures.svg(), "an SVG"),
     "svg without a prologue": (b"<svg></svg>", "an SVG"),
     "gif": (pictures.gif(), "a GIF"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(20), "a HEIC picture"),
-    "avif": (b"\0\0\0\x18ftypavif" + bytes(20), "an AVIF picture"),
+    "heic without a picture": (b"\0\0\0\x18ftypheic" + bytes(20), "damaged"),
+    "avif without a picture": (b"\0\0\0\x18ftypavif" + bytes(20), "damaged"),
     "video": (b"\0\0\0\x18ftypisom" + bytes(20), "a video"),
     "tiff": (pictures.encoded(pictures.noise(), "TIFF"), "a TIFF"),
     "bmp": (pictures.encoded(pictures.noise(), "BMP"), "a BMP"),
@@ -106,12 +107,6 @@ BAD = {
     ),
     "animated png": (pictures.apng(), "animated"),
     "animated webp": (pictures.animated_webp(), "animated"),
-    "jpeg of several pictures": (pictures.multi_picture_jpeg(), "more than one picture"),
-    "png and archive": (pictures.with_zip_behind(pictures.png()), "after the end"),
-    "jpeg and archive": (pictures.with_zip_behind(pictures.jpeg()), "after the end"),
-    "webp and archive": (pictures.with_zip_behind(pictures.webp()), "after the end"),
-    "jpeg and archive and a false end": (pictures.with_zip_behind(pictures.jpeg()) + b"\xff\xd9", "after the end"),
-    "png and page": (pictures.with_html_behind(pictures.png()), "after the end"),
     "truncated png": (pictures.truncated(pictures.png(99, 99)), "too early"),
     "truncated jpeg": (pictures.truncated(SMALL, 0.7), "too early"),
     "truncated webp": (pictures.truncated(pictures.webp(99, 99)), "too early"),
@@ -133,14 +128,14 @@ def codec() -> Iterator[PillowCodec]:
 @pytest.mark.parametrize("name", GOOD)
 async def test_a_whole_still_picture_is_recognised(codec: PillowCodec, name: str) -> None:
     data, format_, width, height = GOOD[name]
-    assert await codec.verify(data) == PictureInfo(format=format_, width=width, height=height)
+    assert await codec.received(data) == ReadyPicture(data, PictureInfo(format=format_, width=width, height=height))
 
 
 @pytest.mark.parametrize("name", BAD)
 async def test_anything_else_is_refused_in_plain_words(codec: PillowCodec, name: str) -> None:
     data, reason = BAD[name]
     with pytest.raises(InvalidPictureError, match=reason) as refusal:
-        await codec.verify(data)
+        await codec.received(data)
     assert len(str(refusal.value)) < 120
 
 
@@ -150,7 +145,7 @@ async def test_a_jpeg_with_more_scans_than_any_picture_needs_is_refused(codec: P
     scan = data.index(b"\xff\xda")
     bomb = data[:-2] + data[scan:-2] * jpeg_container.MAX_SCANS + data[-2:]
     with pytest.raises(InvalidPictureError, match="too many times"):
-        await codec.verify(bomb)
+        await codec.received(bomb)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +154,7 @@ async def test_a_jpeg_with_more_scans_than_any_picture_needs_is_refused(codec: P
     ids=["progressive jpeg", "lossy webp", "lossless webp"],
 )
 async def test_a_large_picture_is_looked_at_in_a_process_of_its_own(codec: PillowCodec, data: bytes) -> None:
-    info = await codec.verify(data)
+    info = (await codec.received(data)).info
     assert info.width * info.height > SMALL_PIXELS
 
 
@@ -170,26 +165,132 @@ async def test_a_large_picture_that_its_own_process_cannot_decode_is_refused(
     data = bytearray(pictures.webp(1500, 1200, lossless=lossless))
     data[30:2000] = b"\xff" * 1970
     with pytest.raises(InvalidPictureError, match="damaged"):
-        await codec.verify(bytes(data))
+        await codec.received(bytes(data))
 
 
 async def test_calls_beyond_the_queue_are_refused_at_once() -> None:
     codec = PillowCodec(threads=1, queue=1)
     data = pictures.png(2000, 2000)
-    outcomes = await asyncio.gather(*(codec.verify(data) for _ in range(5)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [PictureInfo] * 2 + [OverloadedError] * 3
+    outcomes = await asyncio.gather(*(codec.received(data) for _ in range(5)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ReadyPicture] * 2 + [OverloadedError] * 3
     codec.close()
 
 
 async def test_no_warning_of_pillow_comes_through(codec: PillowCodec) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        await codec.verify(pictures.png(9_500, 6_500, colour=pictures.GREY))
+        await codec.received(pictures.png(9_500, 6_500, colour=pictures.GREY))
     assert not caught
 
 
-class TestConvert:
-    """Re-encoding."""
+PLAIN = b"".join(b"\0" + b"\xc8\x64\x32" * 8 for _ in range(8))
+
+
+def _wrong(data: bytes, place: int) -> bytes:
+    changed = bytearray(data)
+    changed[place] ^= 1
+    return bytes(changed)
+
+
+UNLIKE_VIEWERS = {
+    "a spare row": pictures.png(pixels=PLAIN + PLAIN[:25]),
+    "bytes behind the pixels": pictures.png(idat=zlib.compress(PLAIN) + b"spare"),
+    "a wrong checksum of the pixels": _wrong(pictures.png(pixels=PLAIN), -13),
+    "a wrong checksum of a text": _wrong(pictures.png(pixels=PLAIN, before=TEXT), 33 + len(TEXT) - 1),
+    "a wrong checksum of the head": _wrong(pictures.png(pixels=PLAIN), 32),
+    "a wrong checksum within the pixels": pictures.png(idat=_wrong(zlib.compress(PLAIN), -1)),
+    "no end": pictures.png(pixels=PLAIN)[:-12],
+}
+
+
+TRAILERS = {
+    "motion photo": phones.motion_photo(),
+    "samsung": phones.samsung(),
+    "ultra hdr": phones.ultra_hdr(),
+    "several pictures": (pictures.encoded(pictures.noise(), "JPEG"), pictures.multi_picture_jpeg()),
+    "jpeg and a line's end": (SMALL, SMALL + b"\n"),
+    "png and a line's end": (pictures.png(), pictures.png() + b"\n"),
+    "webp and a line's end": (pictures.webp(), pictures.webp() + b"\n"),
+    "png and archive": (pictures.png(), pictures.with_zip_behind(pictures.png())),
+    "jpeg and archive": (SMALL, pictures.with_zip_behind(SMALL)),
+    "webp and archive": (pictures.webp(), pictures.with_zip_behind(pictures.webp())),
+    "jpeg and archive and a false end": (SMALL, pictures.with_zip_behind(SMALL) + b"\xff\xd9"),
+    "png and page": (pictures.png(), pictures.with_html_behind(pictures.png())),
+}
+
+
+class TestReceived:
+    """What phones and editors make."""
+
+    @pytest.mark.parametrize("name", [name for name in TRAILERS if name != "several pictures"])
+    async def test_what_follows_the_first_picture_is_not_kept(self, codec: PillowCodec, name: str) -> None:
+        still, file = TRAILERS[name]
+        assert (await codec.received(file)).data == still
+
+    async def test_of_several_pictures_the_first_is_kept(self, codec: PillowCodec) -> None:
+        kept = (await codec.received(pictures.multi_picture_jpeg())).data
+        assert kept.count(b"\xff\xd8\xff") == 1
+        assert pictures.decoded(kept).tobytes() == pictures.decoded(pictures.multi_picture_jpeg()).tobytes()
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            phones.with_segments(phones.ultra_hdr()[1], phones.manifest()),
+            pictures.png(before=pictures.chunk(b"caBX", b"manifest")) + b"signed too",
+        ],
+        ids=["jpeg", "png"],
+    )
+    async def test_a_file_whose_manifest_signs_the_whole_is_kept_whole(self, codec: PillowCodec, data: bytes) -> None:
+        assert (await codec.received(data)).data == data
+
+    @pytest.mark.parametrize("make", [phones.heic, phones.avif])
+    async def test_heic_and_avif_become_upright_jpegs_without_exif(
+        self, codec: PillowCodec, make: Callable[..., bytes]
+    ) -> None:
+        ready = await codec.received(make(96, 64, turn=6))
+        picture = pictures.decoded(ready.data)
+        assert ready.info == PictureInfo(format=JPEG, width=64, height=96)
+        assert (picture.format, picture.size, len(picture.getexif())) == ("JPEG", (64, 96), 0)
+        shown = pictures.painting(96, 64).transpose(Image.Transpose.ROTATE_270)
+        assert difference(picture, shown) < 12
+
+    @pytest.mark.parametrize("make", [phones.heic, phones.avif])
+    async def test_transparent_heic_and_avif_become_pngs(self, codec: PillowCodec, make: Callable[..., bytes]) -> None:
+        ready = await codec.received(make(mode="RGBA"))
+        assert (ready.info.format, pictures.decoded(ready.data).mode) == (PNG, "RGBA")
+
+    @pytest.mark.parametrize("make", [phones.heic, phones.avif])
+    async def test_a_damaged_heic_or_avif_is_refused(self, codec: PillowCodec, make: Callable[..., bytes]) -> None:
+        with pytest.raises(InvalidPictureError):
+            await codec.received(pictures.truncated(make(), 0.6))
+
+    @pytest.mark.parametrize("turn", range(1, 9))
+    async def test_the_size_is_that_of_the_picture_as_it_is_shown(self, codec: PillowCodec, turn: int) -> None:
+        for data in (
+            phones.photo(32, 16, turn),
+            pictures.webp(32, 16, exif=phones.gps_exif(turn)),
+            pictures.encoded(pictures.painting(32, 16), "PNG", exif=phones.gps_exif(turn)),
+        ):
+            info = (await codec.received(data)).info
+            assert (info.width, info.height) == ((32, 16) if turn < 5 else (16, 32))
+
+    @pytest.mark.parametrize("name", phones.ODD_EXIF)
+    async def test_odd_exif_values_hide_no_orientation(self, codec: PillowCodec, name: str) -> None:
+        ready = await codec.received(phones.with_odd_exif(name))
+        assert (ready.info.width, ready.info.height) == (48, 64)
+        made = pictures.decoded((await codec.kept(ready.data, PNG)).data)
+        assert made.size == (48, 64)
+        assert difference(made, pictures.painting(64, 48).transpose(Image.Transpose.ROTATE_270)) < 12
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """How far two pictures' pixels are apart in the mean, 0 to 255."""
+    apart = ImageChops.difference(one.convert("RGB"), other.convert("RGB"))
+    return sum(ImageStat.Stat(apart).mean) / 3
+
+
+class TestKept:
+    """What was paid for is kept whenever a decoder can show it."""
 
     @pytest.mark.parametrize("name", GOOD)
     @pytest.mark.parametrize("to", OutputFormat)
@@ -197,62 +298,173 @@ class TestConvert:
         self, codec: PillowCodec, name: str, to: OutputFormat
     ) -> None:
         data, _, width, height = GOOD[name]
-        assert await codec.verify(await codec.convert(data, to)) == PictureInfo(format=to, width=width, height=height)
+        ready = await codec.kept(data, to)
+        assert await codec.verify(ready.data) == ready.info == PictureInfo(format=to, width=width, height=height)
+
+    @pytest.mark.parametrize("name", GOOD)
+    async def test_a_picture_stays_as_it_is_when_no_format_is_asked_for(self, codec: PillowCodec, name: str) -> None:
+        data, format_, width, height = GOOD[name]
+        ready = await codec.kept(data, None)
+        assert (ready.data, ready.info) == (data, PictureInfo(format=format_, width=width, height=height))
+
+    @pytest.mark.parametrize("name", TRAILERS)
+    async def test_a_picture_with_anything_behind_it_is_kept_byte_for_byte(self, codec: PillowCodec, name: str) -> None:
+        _, file = TRAILERS[name]
+        assert (await codec.kept(file, None)).data == file
+        assert (await codec.kept(file, WEBP)).info.format is WEBP
+
+    @pytest.mark.parametrize("name", UNLIKE_VIEWERS)
+    async def test_what_viewers_do_not_look_at_costs_no_picture(self, codec: PillowCodec, name: str) -> None:
+        data = UNLIKE_VIEWERS[name]
+        ready = await codec.kept(data, PNG)
+        assert (ready.data, ready.info.width, ready.info.height) == (data, 8, 8)
+        shown = pictures.decoded((await codec.kept(data, WEBP)).data)
+        assert difference(shown, Image.new("RGB", (8, 8), (200, 100, 50))) < 6
+
+    @pytest.mark.parametrize("file_format", ["AVIF", "GIF", "TIFF", "BMP"])
+    @pytest.mark.parametrize("wanted", [None, *OutputFormat])
+    async def test_what_is_none_of_our_formats_becomes_what_was_asked(
+        self, codec: PillowCodec, file_format: str, wanted: OutputFormat | None
+    ) -> None:
+        picture = Image.new("RGB", (40, 30), (200, 100, 50))
+        ready = await codec.kept(pictures.encoded(picture, file_format), wanted)
+        assert ready.info == PictureInfo(format=wanted or PNG, width=40, height=30)
+        assert difference(pictures.decoded(ready.data), picture) < 6
+
+    async def test_an_animation_stays_one_and_is_its_first_frame_in_another_format(self, codec: PillowCodec) -> None:
+        for data in (pictures.apng(), pictures.animated_webp()):
+            assert (await codec.kept(data, None)).data == data
+            made = pictures.decoded((await codec.kept(data, JPEG)).data)
+            assert difference(made, pictures.noise()) < difference(made, pictures.noise(seed=1))
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"<html>Bad gateway</html>",
+            pictures.truncated(pictures.png(99, 99)),
+            pictures.truncated(SMALL, 0.7),
+            pictures.truncated(pictures.webp(99, 99)),
+            pictures.dimension_bomb(),
+            pictures.truncated(pictures.encoded(pictures.noise(64, 64), "AVIF"), 0.6),
+        ],
+        ids=["nothing", "page", "half a png", "half a jpeg", "half a webp", "beyond the limits", "half an avif"],
+    )
+    async def test_what_no_decoder_shows_is_said(self, codec: PillowCodec, data: bytes) -> None:
+        with pytest.raises(InvalidPictureError):
+            await codec.kept(data, None)
 
     async def test_a_picture_in_the_asked_format_stays_as_it_is(self, codec: PillowCodec) -> None:
         data = pictures.png(before=TEXT)
-        assert await codec.convert(data, PNG) is data
+        assert (await codec.kept(data, PNG)).data is data
 
     async def test_a_large_picture_is_converted_in_a_process_of_its_own(self, codec: PillowCodec) -> None:
         data = pictures.encoded(pictures.painting(1600, 1200, "RGBA"), "PNG", compress_level=1)
-        made = pictures.decoded(await codec.convert(data, JPEG))
+        made = pictures.decoded((await codec.kept(data, JPEG)).data)
         assert (made.size, made.mode) == ((1600, 1200), "RGB")
 
     async def test_pixels_come_through_a_lossless_path_unchanged(self, codec: PillowCodec) -> None:
         picture = pictures.noise(20, 30, "RGBA")
         picture.putalpha(255)
         data = pictures.encoded(picture, "WEBP", lossless=True)
-        assert pictures.decoded(await codec.convert(data, PNG)).convert("RGBA").tobytes() == picture.tobytes()
+        made = (await codec.kept(data, PNG)).data
+        assert pictures.decoded(made).convert("RGBA").tobytes() == picture.tobytes()
 
     async def test_alpha_lies_on_white_in_a_jpeg_and_is_kept_elsewhere(self, codec: PillowCodec) -> None:
         data = pictures.encoded(Image.new("RGBA", (16, 16), (255, 0, 0, 128)), "PNG")
-        assert _middle(await codec.convert(data, JPEG)) == pytest.approx((254, 127, 127), abs=3)
-        assert _middle(await codec.convert(data, WEBP)) == pytest.approx((255, 0, 0, 128), abs=6)
+        assert _middle((await codec.kept(data, JPEG)).data) == pytest.approx((254, 127, 127), abs=3)
+        assert _middle((await codec.kept(data, WEBP)).data) == pytest.approx((255, 0, 0, 128), abs=6)
 
     async def test_a_transparent_palette_lies_on_white_in_a_jpeg(self, codec: PillowCodec) -> None:
         picture = Image.new("P", (16, 16), 1)
         picture.putpalette([0, 0, 0, 0, 0, 255])
         data = pictures.encoded(picture, "PNG", transparency=1)
-        assert _middle(await codec.convert(data, JPEG)) == pytest.approx((255, 255, 255), abs=3)
+        assert _middle((await codec.kept(data, JPEG)).data) == pytest.approx((255, 255, 255), abs=3)
 
-    async def test_sixteen_bits_become_eight_of_the_same_brightness(self, codec: PillowCodec) -> None:
-        pixels = b"".join(b"\0" + struct.pack(">8H", *[0x8000] * 8) for _ in range(8))
-        data = pictures.png(colour=pictures.GREY, depth=16, pixels=pixels)
-        assert _middle(await codec.convert(data, JPEG)) == pytest.approx(128, abs=1)
+    @pytest.mark.parametrize("colour", [pictures.GREY, pictures.RGB], ids=["grey", "colour"])
+    @pytest.mark.parametrize("level", [0, 0x1234, 0x8000, 0xFFFF])
+    async def test_sixteen_bits_become_eight_of_the_same_brightness(
+        self, codec: PillowCodec, colour: int, level: int
+    ) -> None:
+        channels = 3 if colour == pictures.RGB else 1
+        pixels = b"".join(b"\0" + struct.pack(f">{8 * channels}H", *[level] * 8 * channels) for _ in range(8))
+        data = pictures.png(colour=colour, depth=16, pixels=pixels)
+        made = Image.open(io.BytesIO((await codec.kept(data, JPEG)).data)).convert("L")
+        assert _middle(pictures.encoded(made, "PNG")) == pytest.approx(level / 257, abs=1.5)
 
     async def test_the_colour_profile_is_kept(self, codec: PillowCodec) -> None:
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         data = pictures.jpeg(icc_profile=profile)
         for to in (PNG, WEBP):
-            assert pictures.decoded(await codec.convert(data, to)).info["icc_profile"] == profile
+            assert pictures.decoded((await codec.kept(data, to)).data).info["icc_profile"] == profile
 
     async def test_a_profile_of_other_pixels_than_the_results_is_dropped(self, codec: PillowCodec) -> None:
         profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
         profile[16:20] = b"CMYK"
         data = pictures.encoded(pictures.noise(mode="CMYK"), "JPEG", icc_profile=bytes(profile))
-        assert "icc_profile" not in pictures.decoded(await codec.convert(data, PNG)).info
+        assert "icc_profile" not in pictures.decoded((await codec.kept(data, PNG)).data).info
+
+    async def test_inks_of_a_jpeg_become_colours(self, codec: PillowCodec) -> None:
+        data = pictures.encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG")
+        assert _middle((await codec.kept(data, PNG)).data) == pytest.approx((255, 0, 0), abs=6)
 
     async def test_a_turned_photograph_is_set_upright_and_loses_its_exif(self, codec: PillowCodec) -> None:
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        data = pictures.jpeg(32, 16, exif=exif)
-        made = pictures.decoded(await codec.convert(data, PNG))
+        made = pictures.decoded((await codec.kept(phones.photo(32, 16, turn=6), PNG)).data)
         assert made.size == (16, 32)
         assert not made.getexif()
 
-    async def test_a_side_that_webp_cannot_have_is_refused(self, codec: PillowCodec) -> None:
-        with pytest.raises(InvalidPictureError, match="16383"):
-            await codec.convert(pictures.png(limits.MAX_EDGE_PIXELS, 1), WEBP)
+    @pytest.mark.parametrize("make", [pictures.png, pictures.jpeg])
+    async def test_a_picture_too_long_for_a_webp_is_kept_as_it_came(
+        self, codec: PillowCodec, make: Callable[..., bytes]
+    ) -> None:
+        data = make(limits.MAX_EDGE_PIXELS, 1)
+        assert (await codec.kept(data, WEBP)).data == data
+
+
+class TestPrepared:
+    """What a provider gets."""
+
+    @pytest.mark.parametrize("name", ["png", "jpeg", "lossy webp", "webp with alpha", "palette png of one bit"])
+    async def test_a_picture_that_tells_nothing_goes_as_it_is(self, codec: PillowCodec, name: str) -> None:
+        assert await codec.prepared(GOOD[name][0]) is None
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            phones.photo(),
+            phones.photo(progressive=True),
+            phones.ultra_hdr()[1],
+            phones.motion_photo()[1],
+            pictures.encoded(pictures.painting(96, 64), "PNG", exif=phones.gps_exif()),
+            pictures.webp(96, 64, exif=phones.gps_exif(), xmp=b"<x:xmpmeta>52.5 N</x:xmpmeta>"),
+            pictures.webp(96, 64, lossless=True, exif=phones.gps_exif()),
+        ],
+        ids=["jpeg", "progressive", "ultra hdr", "motion photo", "png", "webp", "lossless webp"],
+    )
+    async def test_places_and_what_follows_are_taken_away_and_no_pixel_changes(
+        self, codec: PillowCodec, data: bytes
+    ) -> None:
+        ready = await codec.prepared(data)
+        assert ready is not None
+        assert len(ready.data) < len(data)
+        assert (await codec.received(ready.data)) == ready
+        picture = pictures.decoded(ready.data)
+        assert not picture.getexif() and "xmp" not in picture.info
+        assert picture.tobytes() == pictures.decoded(data).tobytes()
+
+    async def test_a_picture_on_its_side_is_set_upright(self, codec: PillowCodec) -> None:
+        for data in (phones.photo(96, 64, turn=6), pictures.webp(96, 64, exif=phones.gps_exif(6))):
+            ready = await codec.prepared(data)
+            assert ready is not None
+            picture = pictures.decoded(ready.data)
+            assert (picture.size, ready.info.width, ready.info.height) == ((64, 96), 64, 96)
+            assert not picture.getexif()
+            assert difference(picture, pictures.painting(96, 64).transpose(Image.Transpose.ROTATE_270)) < 12
+
+    async def test_a_large_picture_is_prepared_in_a_process_of_its_own(self, codec: PillowCodec) -> None:
+        ready = await codec.prepared(phones.photo(1600, 1200, turn=3))
+        assert ready is not None
+        assert pictures.decoded(ready.data).size == (1600, 1200)
 
 
 def _middle(data: bytes) -> object:
@@ -262,9 +474,9 @@ def _middle(data: bytes) -> object:
 
 async def test_a_look_at_the_largest_png_takes_little_memory(codec: PillowCodec) -> None:
     data = pictures.png(8_000, 8_000, colour=pictures.RGBA)
-    await codec.verify(pictures.png())
+    await codec.received(pictures.png())
     tracemalloc.start()
-    await codec.verify(data)
+    await codec.received(data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * limits.MIB
@@ -276,7 +488,7 @@ class TestEventLoop:
     async def test_the_loop_turns_while_the_largest_png_is_verified(self, codec: PillowCodec) -> None:
         data = pictures.png(8_000, 8_000, colour=pictures.RGBA)
         async with heartbeat() as beats:
-            await codec.verify(data)
+            await codec.received(data)
         assert max(beats) < 0.25
         assert len(beats) > 20
 
@@ -316,31 +528,32 @@ async def test_damaged_pictures_are_refused_or_of_the_size_that_a_decoder_sees(
     if kept < 0.3:
         del damaged[int(kept / 0.3 * len(damaged)) :]
     try:
-        info = await codec.verify(bytes(damaged))
+        ready = await codec.received(bytes(damaged))
     except InvalidPictureError:
         return
-    assert pictures.decoded(bytes(damaged)).size == (info.width, info.height)
+    assert sorted(pictures.decoded(ready.data).size) == sorted((ready.info.width, ready.info.height))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.sampled_from(SEEDS), share=st.floats(0, 1, exclude_max=True))
 async def test_a_picture_cut_short_is_never_taken(codec: PillowCodec, data: bytes, share: float) -> None:
     with pytest.raises(InvalidPictureError):
-        await codec.verify(pictures.truncated(data, share))
+        await codec.received(pictures.truncated(data, share))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.sampled_from(SEEDS), more=st.binary(min_size=1, max_size=64))
-async def test_a_picture_with_anything_behind_it_is_never_taken(codec: PillowCodec, data: bytes, more: bytes) -> None:
-    with pytest.raises(InvalidPictureError):
-        await codec.verify(data + more)
+async def test_of_a_picture_with_anything_behind_it_the_picture_is_taken(
+    codec: PillowCodec, data: bytes, more: bytes
+) -> None:
+    assert (await codec.received(data + more)).data == data
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.sampled_from(STARTS), rest=st.binary())
 async def test_random_bytes_raise_nothing_but_a_refusal(codec: PillowCodec, start: bytes, rest: bytes) -> None:
     with pytest.raises(InvalidPictureError):
-        await codec.verify(start + rest)
+        await codec.received(start + rest)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -354,7 +567,7 @@ async def test_a_png_with_a_random_chunk_is_refused_or_can_be_converted(
 ) -> None:
     data = pictures.png(colour=colour, before=pictures.chunk(kind, content))
     try:
-        await codec.verify(data)
+        await codec.received(data)
     except InvalidPictureError:
         return
-    assert (await codec.verify(await codec.convert(data, JPEG))).width == 8
+    assert (await codec.kept(data, JPEG)).info.width == 8

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pictures
-from PIL import ImageDraw
+from PIL import ImageCms, ImageDraw
 
 from limner.domain.errors import InvalidFieldError, OverloadedError, ProviderUnavailableError, StorageUnavailableError
 from limner.domain.image import Image, OutputFormat
@@ -24,6 +24,7 @@ from limner.domain.limits import KIB, MIB
 from limner.domain.task import MissingPicture, UpscaleTask
 from limner.models.realesrgan import RealEsrganModel, UpscalerProcess
 from limner.service.ports import MadePicture, Order, Submission
+from tests import phones
 from tests.event_loop import held
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -251,27 +252,9 @@ async def test_orientation_is_applied(anime: RealEsrganModel) -> None:
 
 
 async def test_colour_profile_is_kept(anime: RealEsrganModel) -> None:
-    result = await upscaled(anime, stored(drawing(8, 8), icc_profile=b"a profile"), 2)
-    assert result.info["icc_profile"] == b"a profile"
-
-
-@pytest.mark.parametrize(
-    ("size", "factor", "output_format", "field"),
-    [
-        ((4001, 4001), 4, OutputFormat.PNG, "upscaleFactor"),
-        ((8193, 1), 2, OutputFormat.PNG, "upscaleFactor"),
-        ((4096, 1), 4, OutputFormat.WEBP, "outputFormat"),
-    ],
-)
-async def test_too_large_a_result_is_refused_before_any_work(
-    start: Start, size: tuple[int, int], factor: int, output_format: OutputFormat, field: str
-) -> None:
-    process, source = start(), StoredPicture(b"", *size)
-    with pytest.raises(InvalidFieldError) as caught:
-        await RealEsrganModel(ANIME, process).run(order(source, factor, output_format), RecordingJob())
-    assert [violation.field for violation in caught.value.violations] == [field]
-    assert source.reads == 0
-    assert process.pid is None
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    result = await upscaled(anime, stored(drawing(8, 8), icc_profile=profile), 2)
+    assert result.info["icc_profile"] == profile
 
 
 async def begin(model: RealEsrganModel, source: StoredPicture) -> asyncio.Task[None]:
@@ -335,10 +318,22 @@ async def test_worker_that_dies_while_idle_is_not_noticed(start: Start) -> None:
     await upscaled(model, stored(drawing(8, 8)))
 
 
-async def test_unreadable_picture_is_unavailable(anime: RealEsrganModel, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ProviderUnavailableError):
-        await anime.run(order(StoredPicture(b"no picture", 8, 8)), RecordingJob())
-    assert "UnidentifiedImageError" in capfd.readouterr().err
+async def test_unreadable_picture_is_refused_by_field_and_the_worker_lives_on(start: Start) -> None:
+    process = start()
+    model = RealEsrganModel(ANIME, process)
+    await upscaled(model, stored(drawing(8, 8)))
+    before = process.pid
+    with pytest.raises(InvalidFieldError) as caught:
+        await model.run(order(StoredPicture(b"no picture", 8, 8)), RecordingJob())
+    assert [each.field for each in caught.value.violations] == ["imageId"]
+    await upscaled(model, stored(drawing(8, 8)))
+    assert process.pid == before
+
+
+@pytest.mark.parametrize("name", phones.ODD_EXIF)
+async def test_odd_exif_values_end_no_worker_and_leave_the_picture_upright(anime: RealEsrganModel, name: str) -> None:
+    source = StoredPicture(phones.with_odd_exif(name, 24, 16), 24, 16)
+    assert (await upscaled(anime, source)).size == (32, 48)
 
 
 async def test_hung_worker_is_given_up(start: Start) -> None:

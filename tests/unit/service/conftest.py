@@ -36,6 +36,8 @@ class World:
     blobs: FlakyBlobStore
     stores: Stores
     contents: Contents
+    spool: Path
+    """Where paid pictures wait, and where those lie that can't be shown."""
     model: Scripted = field(default_factory=Scripted)
     skipped: timedelta = timedelta()
 
@@ -73,7 +75,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         clock=lambda: utc_now() + made.skipped,
     )
     contents = Contents(stores, PillowDeriver(threads=1))
-    made = World(repository, blobs, stores, contents)
+    made = World(repository, blobs, stores, contents, tmp_path / "spool")
     yield made
     contents.close()
     await stores.close()

@@ -111,7 +111,7 @@ def test_every_ratio_of_the_contract_is_known(ratio: str) -> None:
         (GENERATE, {"max_prompt_chars": 4}, {}, "prompt", "4"),
         (GENERATE, {"seeds": False}, {"seed": 0}, "seed", "no seeds"),
         (GENERATE, {"operations": (UPSCALE,)}, {}, "modelId", "upscale"),
-        (GENERATE, {"output_formats": ()}, {}, "outputFormat", "one of"),
+        (GENERATE, {"output_formats": ()}, {"output_format": "png"}, "outputFormat", "one of"),
         (EDIT, {"max_input_images": 1}, {"image_ids": ("a", "b")}, "imageIds", "1"),
         (UPSCALE, {}, {"upscale_factor": 3}, "upscaleFactor", "2, 4"),
         (UPSCALE, {}, {"model_id": None}, "modelId", "is required"),

@@ -19,7 +19,7 @@ EDIT = TaskDraft(operation=Operation.EDIT, prompt="a fox", image_ids=("1", "2"))
     [
         (GENERATE, {"prompt": "  a fox\n"}),
         (GENERATE, {"num_images": 1}),
-        (GENERATE, {"output_format": "png"}),
+        (GENERATE, {"output_format": ""}),
         (GENERATE, {"aspect_ratio": "1:1"}),
         (GENERATE, {"model_id": ""}),
         (EDIT, {"aspect_ratio": "auto"}),
@@ -34,6 +34,7 @@ def test_defaults_may_be_written_or_left_out(draft: TaskDraft, facts: dict[str, 
     [
         (GENERATE, {"prompt": "a wolf"}),
         (GENERATE, {"num_images": 2}),
+        (GENERATE, {"output_format": "png"}),
         (GENERATE, {"output_format": "webp"}),
         (GENERATE, {"aspect_ratio": "16:9"}),
         (GENERATE, {"model_id": "another"}),
@@ -69,3 +70,12 @@ def test_what_is_no_key_is_refused(field: str | None, header: str | None) -> Non
 
 def test_a_key_may_have_128_characters_of_any_script() -> None:
     assert claim_of(GENERATE, "狐" * 128, None)
+
+
+def test_a_key_from_when_png_was_the_default_format_still_belongs_to_its_request() -> None:
+    then = "4d2e8454217f34ab84e5156b533a36d929edad7d9028725caebdb5b7714d764c"
+    claim = claim_of(GENERATE, "key", None)
+    explicit = claim_of(dataclasses.replace(GENERATE, output_format="png"), "key", None)
+    assert claim is not None and explicit is not None
+    assert claim.former_fingerprint == explicit.fingerprint == then
+    assert explicit.former_fingerprint == ""

@@ -9,12 +9,15 @@ import pytest
 
 from limner.domain.errors import StorageUnavailableError
 from limner.domain.identifiers import new_id
+from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import GenerateTask, Generation, MissingPicture, Operation, Plan
+from limner.domain.task import GenerateTask, Generation, MissingPicture, Operation, Plan, Task
 from limner.service.pictures import Pictures
 from limner.service.ports import MadePicture
-from limner.storage.spool import FileSpool
-from tests.pictures import png
+from limner.service.sweeper import Sweeper
+from limner.storage.spool import FileSpool, unshown_in
+from tests import phones
+from tests.pictures import decoded, encoded, jpeg, painting, png
 from tests.unit.service.conftest import WORKSPACE, World
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -190,3 +193,70 @@ def _asked() -> Any:
 def _own(image: Any) -> dict[str, Any]:
     """What differs between two workers' facts about the same picture."""
     return {name: getattr(image, name) for name in ("generation_id", "created_at", "updated_at", "parameters")}
+
+
+def in_format(world: World, wanted: OutputFormat | None, task: Task | None = None) -> Pictures:
+    """The pictures of a generation whose caller asks for a format, or for none."""
+    pictures = of(world)
+    plan = replace(pictures._plan, task=task or GenerateTask(model_id="scripted", prompt="a fox", output_format=wanted))
+    return Pictures(pictures._generation, plan, world.stores)
+
+
+PAID = {
+    "a JPEG with a manifest": phones.with_segments(jpeg(8, 8), phones.manifest()),
+    "a PNG with a line's end behind it": SMALL + b"\n",
+    "a PNG with a spare row": png(pixels=bytes(25 * 9)),
+    "an Ultra HDR": phones.ultra_hdr()[1],
+    "a photograph on its side": phones.photo(32, 16, turn=6),
+}
+
+
+@pytest.mark.parametrize("name", PAID)
+async def test_without_a_format_a_picture_is_kept_byte_for_byte_and_its_format_is_told(world: World, name: str) -> None:
+    pictures = in_format(world, None)
+    await keep(pictures, PAID[name])
+    (image,) = pictures.images
+    assert await world.blobs.read(image.id) == PAID[name]
+    assert image.parameters["outputFormat"] == image.format == ("png" if "PNG" in name else "jpeg")
+
+
+async def test_the_size_is_that_of_the_picture_as_it_is_shown(world: World) -> None:
+    pictures = in_format(world, None)
+    await keep(pictures, phones.photo(32, 16, turn=6))
+    (image,) = pictures.images
+    assert (image.width, image.height) == (16, 32)
+
+
+@pytest.mark.parametrize("file_format", ["AVIF", "GIF", "TIFF", "BMP"])
+async def test_what_is_none_of_our_formats_is_kept_as_png(world: World, file_format: str) -> None:
+    pictures = in_format(world, None)
+    await keep(pictures, encoded(painting(16, 16), file_format))
+    (image,) = pictures.images
+    assert decoded(await world.blobs.read(image.id)).format == "PNG"
+
+
+async def test_a_picture_that_no_decoder_shows_is_set_aside_and_never_swept_away(world: World) -> None:
+    pictures = in_format(world, None)
+    await keep(pictures, b"<html>Bad gateway</html>")
+    spool = world.stores.spool
+    (key,) = ids_of(pictures)
+    assert pictures.images == () and "can't be shown" in pictures.missing[0].message
+    assert await spool.keys() == ()
+    await Sweeper(world.stores).sweep_all()
+    assert isinstance(spool, FileSpool)
+    (path,) = unshown_in(spool._root)
+    assert (path.name, path.read_bytes()) == (key, b"<html>Bad gateway</html>")
+
+
+async def test_what_can_not_be_shown_takes_room_until_the_operator_takes_it_away(tmp_path: Path) -> None:
+    for _ in range(2):  # a worker that starts later counts it too
+        spool = FileSpool(tmp_path, goes_first=False, max_bytes=10, min_free_bytes=0)
+        await spool.set_aside(new_id(), b"x" * 20)
+        with pytest.raises(StorageUnavailableError):
+            spool.require_room()
+        await spool.close()
+    for path in unshown_in(tmp_path):
+        path.unlink()
+    again = FileSpool(tmp_path, goes_first=False, max_bytes=10, min_free_bytes=0)
+    again.require_room()
+    await again.close()

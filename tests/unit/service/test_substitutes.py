@@ -10,6 +10,7 @@ from limner.domain.errors import OverloadedError, ProviderUnavailableError
 from limner.domain.usage import Quota
 from limner.models.fallback import with_fallback
 from limner.service.ports import ImageModel, Job, MadePicture, Order
+from limner.storage.spool import unshown_in
 from tests.pictures import png
 from tests.unit.service.conftest import WORKSPACE, World, asked
 from tests.unit.service.scripted import Moment, Script, Scripted
@@ -80,11 +81,14 @@ async def test_after_a_crash_too(world: World, local: bool, cost: int) -> None:
     assert await spent(world) == (1, cost)
 
 
-async def test_a_paid_picture_that_is_not_usable_is_said_to_be_bought(world: World) -> None:
+async def test_a_paid_picture_that_no_decoder_shows_is_said_to_be_bought_and_kept_aside(world: World) -> None:
     async def junk(order: Order, job: Job) -> None:
         await job.submitting([0])
         await job.made(MadePicture(index=0, data=b"<html>"))
 
-    with pytest.raises(ProviderUnavailableError) as failure:
+    with pytest.raises(ProviderUnavailableError, match="can't be shown") as failure:
         await world.runner(Scripted(junk, local=False)).run(asked())
-    assert (str(failure.value), failure.value.outcome) == ("The model's picture is not usable.", "bought")
+    assert failure.value.outcome == "bought"
+    (kept,) = unshown_in(world.spool)
+    assert kept.read_bytes() == b"<html>"
+    assert await world.stores.spool.keys() == ()

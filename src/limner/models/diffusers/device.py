@@ -243,6 +243,8 @@ class Device:
                 return ContentRejectedError("The model's safety checker flags this picture.")
             case Why.PROMPT:
                 return InvalidFieldError([FieldViolation("prompt", f"the model reads at most {missed.detail} tokens")])
+            case Why.INPUT:
+                return InvalidFieldError([FieldViolation("imageIds", f"a picture can't be read: {missed.detail}")])
             case Why.TOO_LARGE:
                 most = limits.MAX_STORED_BYTES // limits.MIB
                 return InvalidFieldError([FieldViolation("upscaleFactor", f"the result takes more than {most} MiB")])

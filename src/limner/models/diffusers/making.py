@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 import torch
 
-from limner.domain import limits
 from limner.models.conversation import Line
 from limner.models.diffusers.memory import give_back, is_out_of_memory
 from limner.models.diffusers.pictures import decoded, is_black, padded, png
@@ -25,6 +24,7 @@ from limner.models.diffusers.wire import (
     Wanted,
     Why,
 )
+from limner.service.ports import InvalidPictureError
 
 _PREVIEWS: Final = 3
 """How many a picture has on its way."""
@@ -83,6 +83,9 @@ class Studio:
         try:
             most = pipeline.most_tokens(wanted.prompt)
             images = tuple(decoded(each) for each in data)
+        except InvalidPictureError as error:
+            self._miss([wanted], Why.INPUT, str(error))
+            return None
         except Exception as error:
             self._miss([wanted], _why(error))
             return None
@@ -155,8 +158,9 @@ class Studio:
                 self._miss([each.wanted], result)
                 continue
             image = result.image.crop((0, 0, *each.crop))
-            data = png(image)
-            if len(data) > limits.MAX_STORED_BYTES:
+            try:
+                data = png(image)
+            except InvalidPictureError:
                 self._miss([each.wanted], Why.TOO_LARGE)
                 continue
             made = Made(number=each.wanted.number, size_bytes=len(data), width=image.width, height=image.height)

@@ -1,15 +1,15 @@
 """The adapter: a pipeline of diffusers as a model of the catalogue."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
 from limner.domain import limits
-from limner.domain.errors import FieldViolation, InvalidFieldError, LimnerError, ProviderMisconfiguredError
-from limner.domain.image import Image, OutputFormat
+from limner.domain.errors import LimnerError, ProviderMisconfiguredError
+from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import ASPECT_RATIOS, AUTO_ASPECT_RATIO, EditTask, Operation, Task, UpscaleTask
 from limner.models.diffusers.device import Asked, Device, Drawn
@@ -98,12 +98,10 @@ class DiffusersModel:
     async def run(self, order: Order, job: Job) -> None:
         """Make the pictures; a cancellation takes effect at the next step's end.
 
-        Raises ``InvalidFieldError`` for a prompt longer than the pipeline reads, and for too large a result.
+        Raises ``InvalidFieldError`` for a prompt longer than the pipeline reads.
         """
         if reason := self.unready_reason():
             raise ProviderMisconfiguredError(reason)
-        if isinstance(order.task, UpscaleTask) and (too_large := tuple(_too_large(order.inputs[0].image, order.task))):
-            raise InvalidFieldError(too_large)
         pictures = self._asked(order, job)
         job.progress(0.0)
         tally = Tally(order, job, steps=False)
@@ -217,10 +215,3 @@ def _capabilities(model_id: str, known: PipelineFacts, options: DiffusersOptions
         local=True,
         concurrency=2 * options.max_batch,  # while a batch is made, those of the next one gather
     )
-
-
-def _too_large(image: Image, task: UpscaleTask) -> Iterator[FieldViolation]:
-    width, height = image.width * task.upscale_factor, image.height * task.upscale_factor
-    if width * height > limits.MAX_PIXELS or max(width, height) > limits.MAX_EDGE_PIXELS:
-        bounds = f"{limits.MAX_PIXELS} pixels and {limits.MAX_EDGE_PIXELS} along an edge"
-        yield FieldViolation("upscaleFactor", f"the result would have {width} x {height} pixels; at most {bounds}")

@@ -74,6 +74,8 @@ class Why(StrEnum):
     """The prompt is longer than the model reads."""
     MEMORY = "memory"
     """Even alone it does not fit into memory."""
+    INPUT = "input"
+    """An input can't be read; the detail says why."""
     TOO_LARGE = "too large"
     """As a file it is larger than may be kept."""
     SETUP = "setup"

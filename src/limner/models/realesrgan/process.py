@@ -13,6 +13,7 @@ from limner.domain.errors import FieldViolation, InvalidFieldError, OverloadedEr
 from limner.domain.image import OutputFormat
 from limner.models.child import ChildProcess
 from limner.models.realesrgan.wire import Reply, Request
+from limner.service.ports import PictureInfo, ReadyPicture
 
 _UNKNOWN_WAIT_S: Final = 10.0
 _INHERITED: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -32,15 +33,6 @@ class Upscale:
     """Gives the picture's bytes; called when the worker is ready for them."""
     progress: Callable[[float], None]
     """Told how much is done, 0 to 1, after each tile."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upscaled:
-    """The enlarged picture. Lengths are pixels."""
-
-    data: bytes
-    width: int
-    height: int
 
 
 class Pace:
@@ -90,16 +82,16 @@ class UpscalerProcess:
         """The process id; ``None`` while there is no process."""
         return self._process.pid
 
-    async def upscale(self, upscale: Upscale) -> Upscaled:
+    async def upscale(self, upscale: Upscale) -> ReadyPicture:
         """Return the enlarged picture.
 
         Raises ``OverloadedError`` when too many wait, ``ProviderUnavailableError`` when the process ends
-        or hangs, and ``InvalidFieldError`` when the file gets larger than may be kept.
+        or hangs, and ``InvalidFieldError`` for an input that can't be read or a file larger than may be kept.
         """
         async with self._place():
             data = await upscale.read()
             try:
-                return await self._converse(upscale, data)
+                answer = await self._converse(upscale, data)
             except (OSError, EOFError, ValueError) as error:  # a timeout is an OSError
                 _log.warning("the upscaler's process ended or hung: %r", error)
                 self._end()
@@ -107,6 +99,9 @@ class UpscalerProcess:
             except BaseException:
                 self._end()
                 raise
+            if isinstance(answer, FieldViolation):
+                raise InvalidFieldError([answer])
+            return answer
 
     async def close(self) -> None:
         """End the process and wait for its end; pictures that run or wait become unavailable."""
@@ -137,7 +132,7 @@ class UpscalerProcess:
         """Estimate when the running picture is done, which frees the next place."""
         return self._pace.seconds_left() if self._pace else _UNKNOWN_WAIT_S
 
-    async def _converse(self, upscale: Upscale, data: bytes) -> Upscaled:
+    async def _converse(self, upscale: Upscale, data: bytes) -> ReadyPicture | FieldViolation:
         if self._closed:
             raise EOFError
         await self._process.start()
@@ -151,16 +146,18 @@ class UpscalerProcess:
         )
         await self._process.send(request, (data,))
         while not (reply := await self._reply()).size_bytes:
+            if reply.fault:
+                return FieldViolation(reply.field, reply.fault)
             fraction = reply.steps_done / reply.steps
             self._pace = self._pace or Pace(fraction)
             self._pace.fraction = fraction
             upscale.progress(fraction)
         if reply.size_bytes > limits.MAX_STORED_BYTES:
-            too_large = f"the picture takes more than {limits.MAX_STORED_BYTES // limits.MIB} MiB in this format"
-            raise InvalidFieldError([FieldViolation("outputFormat", too_large)])
+            raise ValueError("a picture larger than is kept")
         result = await self._process.data(reply.size_bytes, self._silence_s)
         upscale.progress(1.0)
-        return Upscaled(data=result, width=reply.width, height=reply.height)
+        info = PictureInfo(format=OutputFormat(reply.output_format), width=reply.width, height=reply.height)
+        return ReadyPicture(result, info)
 
     async def _reply(self) -> Reply:
         reply = await self._process.line(self._silence_s)

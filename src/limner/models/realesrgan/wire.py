@@ -33,3 +33,8 @@ class Reply(Line):
     size_bytes: int = 0
     width: int = 0
     height: int = 0
+    output_format: str = ""
+    fault: str = ""
+    """Why there will be no picture, for the caller: the input can't be read, or the result can't be written."""
+    field: str = ""
+    """The field of the request that the fault is about."""

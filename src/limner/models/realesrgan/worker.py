@@ -12,12 +12,14 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from limner.domain.image import OutputFormat
 from limner.models.conversation import begin, decode
 from limner.models.realesrgan.catalogue import NETWORKS
 from limner.models.realesrgan.network import Network
 from limner.models.realesrgan.picture import Picture
 from limner.models.realesrgan.tiling import Pixels, Tiling
 from limner.models.realesrgan.wire import Reply, Request
+from limner.service.ports import InvalidPictureError, ReadyPicture
 
 
 def main() -> None:
@@ -35,7 +37,11 @@ def main() -> None:
 def _answer(request: Request, data: bytes, replies: BinaryIO) -> None:
     facts = NETWORKS[request.network]
     tiling = Tiling(tile=request.tile or facts.tile, overlap=facts.overlap, fade=facts.fade)
-    picture = Picture.decode(data)
+    try:
+        picture = Picture.decode(data)
+    except InvalidPictureError as error:
+        _send(replies, Reply(steps_done=0, steps=1, fault=f"the picture can't be read: {error}", field="imageId"))
+        return
     steps = Steps(replies, tiling.count(*picture.colours.size) + 1)
     network = _network(request.network, facts.native_factor(request.factor), request.threads)
 
@@ -45,8 +51,10 @@ def _answer(request: Request, data: bytes, replies: BinaryIO) -> None:
         return larger
 
     larger = tiling.enlarge(picture.pixels, request.factor, enlarge)
-    result = picture.encode_larger(larger, request.output_format)
-    steps.finish(result, larger.size)
+    try:
+        steps.finish(picture.encode_larger(larger, OutputFormat(request.output_format)))
+    except InvalidPictureError as error:
+        _send(replies, Reply(steps_done=1, steps=1, fault=str(error), field="outputFormat"))
 
 
 class Steps:
@@ -58,17 +66,24 @@ class Steps:
     def done(self) -> None:
         """Tell that one more tile is done."""
         self._done += 1
-        self._send(Reply(steps_done=self._done, steps=self._steps))
+        _send(self._replies, Reply(steps_done=self._done, steps=self._steps))
 
-    def finish(self, result: bytes, size: tuple[int, int]) -> None:
+    def finish(self, picture: ReadyPicture) -> None:
         """Hand over the picture."""
-        width, height = size
-        reply = Reply(steps_done=self._steps, steps=self._steps, size_bytes=len(result), width=width, height=height)
-        self._send(reply, result)
+        reply = Reply(
+            steps_done=self._steps,
+            steps=self._steps,
+            size_bytes=len(picture.data),
+            width=picture.info.width,
+            height=picture.info.height,
+            output_format=picture.info.format,
+        )
+        _send(self._replies, reply, picture.data)
 
-    def _send(self, reply: Reply, data: bytes = b"") -> None:
-        self._replies.write(reply.encode() + data)
-        self._replies.flush()
+
+def _send(replies: BinaryIO, reply: Reply, data: bytes = b"") -> None:
+    replies.write(reply.encode() + data)
+    replies.flush()
 
 
 @functools.lru_cache(maxsize=1)  # two networks together would pass the bound of memory
