@@ -41,6 +41,8 @@ class Entry:
     api_key_env: str = ""
     result_hosts: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    keep_metadata: bool = False
+    """Whether a hosted model gets inputs as they were uploaded, with the place where they were taken."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``ModelCapabilities`` that the file sets."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -195,6 +197,7 @@ _FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "api_key_env": _variable,
     "result_hosts": _texts,
     "fallback": _texts,
+    "keep_metadata": _truth,
 }
 _OVERRIDES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "description": _text,

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from limner.catalogue.entries import CatalogueError, Entry
+from limner.imaging.codec import PillowCodec
 from limner.models.realesrgan import RealEsrganModel, UpscalerProcess, realesrgan_capabilities
 from limner.models.realesrgan.catalogue import NETWORKS
 from limner.models.sketch import SketchModel, sketch_capabilities
+from limner.models.upright import with_upright_inputs
 from limner.service.ports import ImageModel
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from limner.outbound.client import HttpClient, Timeouts
 
 
+_CODEC_THREADS: Final = 2
+_CODEC_QUEUE: Final = 1024
+"""Inputs that wait to be prepared for providers; as many tasks may be at work as the service has seats."""
+
+
 class ModelFactory:
     """Makes the models of one service. What they can share they do: connections, processes, accounts, breakers."""
 
@@ -26,6 +33,7 @@ class ModelFactory:
         self._environment = environment
         self._upscaler: UpscalerProcess | None = None
         self._client: HttpClient | None = None
+        self._codec: PillowCodec | None = None
         self._breakers: Breakers | None = None
         self._tokens: VertexTokens | None = None
         self._devices: dict[str, Device] = {}
@@ -43,9 +51,12 @@ class ModelFactory:
             "diffusers": self._diffusers,
         }
         try:
-            return makers[entry.adapter](entry)
+            model = makers[entry.adapter](entry)
         except (ValueError, TypeError) as error:
             raise CatalogueError([f"{entry.id}: {error}"]) from error
+        if model.capabilities.local or entry.keep_metadata:
+            return model
+        return with_upright_inputs(model, self._pictures())
 
     @property
     def breakers(self) -> "Breakers":
@@ -67,6 +78,12 @@ class ModelFactory:
         """Close what the models share."""
         if self._client is not None:
             await self._client.close()
+        if self._codec is not None:
+            self._codec.close()
+
+    def _pictures(self) -> PillowCodec:
+        self._codec = self._codec or PillowCodec(threads=_CODEC_THREADS, queue=_CODEC_QUEUE)
+        return self._codec
 
     def _http(self) -> "HttpClient":
         from limner.outbound.client import HttpClient
