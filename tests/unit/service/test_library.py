@@ -19,7 +19,7 @@ from limner.domain.task import Operation
 from limner.imaging.codec import PillowCodec
 from limner.service.caller import Caller, Role
 from limner.service.library import ImageLibrary
-from limner.service.ports import PictureInfo
+from limner.service.ports import ReadyPicture
 from limner.service.retention import BATCH, Keeper
 from tests.pictures import png, svg
 from tests.unit.service.conftest import ADA, BOB, WORKSPACE, World, asked
@@ -50,11 +50,11 @@ class SlowCodec(PillowCodec):
         self.begun = asyncio.Event()
         self.let = asyncio.Semaphore(0)
 
-    async def verify(self, data: bytes) -> PictureInfo:
+    async def received(self, data: bytes) -> ReadyPicture:
         self.decoding.append(data)
         self.begun.set()
         await self.let.acquire()
-        return await super().verify(data)
+        return await super().received(data)
 
 
 async def test_the_uploads_of_a_workspace_are_decoded_in_turn_with_those_of_others(world: World) -> None:
