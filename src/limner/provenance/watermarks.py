@@ -8,7 +8,6 @@ import resource
 import sys
 from collections.abc import Sequence
 from importlib.metadata import files
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +15,13 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
+from limner.domain.image import OutputFormat
+from limner.imaging.decoding import decoded
+from limner.imaging.encoding import Effort, encoded
 from limner.provenance.service_code import CODE, MAX_TRIES, is_code
 from limner.provenance.wire import receive, send
 
 MEMORY_BYTES: Final = 4 << 30
-MAX_PIXELS: Final = 64_000_000
 EDGE: Final = 320
 """Longer edge, in pixels, of what the networks see."""
 
@@ -28,7 +29,7 @@ SCALES: Final = (1.0, 0.85, 0.7)
 """How much of the longer edge may be left: of a cut picture the rest has to be as large as it was."""
 
 _STRIP_ROWS: Final = 256
-_QUALITY: Final = 95
+_EFFORT: Final = Effort(png_level=6, jpeg_quality=95, webp_quality=95, webp_method=4)
 _PACKAGE: Final = "invisible-watermark"
 
 
@@ -101,37 +102,22 @@ def _with_pattern(colours: Image.Image, pattern: Any) -> Image.Image:
     return made
 
 
-def _opened(data: bytes) -> Image.Image:
-    picture = Image.open(BytesIO(data))
-    if picture.width * picture.height > MAX_PIXELS:
-        raise ValueError("more pixels than are looked at")
-    if picture.mode.startswith("I") or picture.mode == "F":
-        raise ValueError("more than 8 bits per channel")
-    picture.load()
-    return picture.convert("RGBA") if picture.mode in ("P", "PA") else picture
-
-
-def _saved(picture: Image.Image, like: Image.Image, to: str) -> bytes:
-    kept = {name: like.info[name] for name in ("icc_profile", "exif") if like.info.get(name)}
-    options: dict[str, Any] = {} if to == "png" else {"quality": _QUALITY}
-    if to == "jpeg":
-        picture, options = picture.convert("RGB"), options | {"subsampling": 0}
-    made = BytesIO()
-    picture.save(made, to, **options, **kept)
-    return made.getvalue()
-
-
 def _answer(networks: RivaGan, asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    picture = _opened(data)
-    if asked["call"] == "embed":
-        return {}, [_saved(networks.embedded(picture), picture, asked["format"])]
-    return {"detected": networks.is_in(picture)}, []
+    picture = decoded(data)
+    if asked["call"] != "embed":
+        return {"detected": networks.is_in(picture.image)}, []
+    to = OutputFormat(asked["format"])
+    made = encoded(
+        networks.embedded(picture.image), to, profile=None if picture.is_grey else picture.profile, effort=_EFFORT
+    )
+    if made.info.format is not to:
+        raise ValueError("too long an edge for its format")
+    return {}, [made.data]
 
 
 def main() -> None:
     """Answer one request after the other until there are no more."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    Image.MAX_IMAGE_PIXELS = None  # what is too large is refused above, by our own number
     given, made = sys.stdin.buffer, sys.stdout.buffer
     receive(given)  # there is nothing to configure
     networks = RivaGan()
