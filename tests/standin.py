@@ -45,6 +45,7 @@ class StandIn(image_service_pb2_grpc.ImageServiceServicer):
         self.images: dict[str, image_pb2.Image] = {}
         self.contents: dict[str, bytes] = {}
         self.generations: dict[str, image_pb2.Generation] = {}
+        self.tasks: list[pb.RunTaskRequest] = []
         self.calls: dict[str, list[dict[str, str]]] = defaultdict(list)
         """The metadata of each call, by method."""
         self.page_sizes: list[int] = []
@@ -103,6 +104,7 @@ class StandIn(image_service_pb2_grpc.ImageServiceServicer):
 
     async def RunTask(self, request: Any, context: Any) -> AsyncIterator[pb.RunTaskEvent]:
         await self._admit("RunTask", context, request.workspace_id)
+        self.tasks.append(request)
         operation = request.WhichOneof("task")
         task = getattr(request, operation)
         await _check(task, context)

@@ -88,7 +88,15 @@ def _in_plain_words(error: LimnerClientError, server: str) -> str:
     notes = [error.reason or error.code.name]
     if error.request_id:
         notes.append(f"request {error.request_id}")
-    return one_line(f"{_what_happened(error, server)} ({', '.join(notes)})")
+    return one_line(f"{_what_happened(error, server)} ({', '.join(notes)}){_what_next(error)}")
+
+
+def _what_next(error: LimnerClientError) -> str:
+    """Return how to get at what may have been made; nothing where nothing can have been."""
+    ways = [f"limner show {error.generation_id}"] if error.generation_id else []
+    if error.advice and error.idempotency_key:
+        ways.append(f"or repeat with --idempotency-key {error.idempotency_key}, which never buys twice")
+    return f" {', '.join(ways)}" if ways else ""
 
 
 def _what_happened(error: LimnerClientError, server: str) -> str:

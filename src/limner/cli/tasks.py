@@ -25,12 +25,16 @@ from limner.client import (
 _FORMAT_OPTION: Final = click.option(
     "--format", "output_format", help="png, jpeg or webp.  [default: as the file's name says, else the model's own]"
 )
+_KEY_OPTION: Final = click.option(
+    "--idempotency-key", "request_id", help="Repeating a call under its key never buys twice.  [default: a new one]"
+)
 _TASK_OPTIONS: Final = (
     click.option("-n", "--num-images", type=click.IntRange(1, 10), help="How many pictures.  [default: 1]"),
     click.option("--aspect-ratio", help="The shape, such as 16:9.  [default: 1:1; for edits that of the first image]"),
     _FORMAT_OPTION,
     click.option("--model", "model_id", help="A model of `limner models`.  [default: the service's]"),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Makes the same picture again."),
+    _KEY_OPTION,
 )
 
 
@@ -87,6 +91,7 @@ def edit(
 @click.option("--factor", type=int, required=True, help="How many times larger each edge gets.")
 @click.option("--model", "model_id", required=True, help="An upscaling model of `limner models`.")
 @_FORMAT_OPTION
+@_KEY_OPTION
 @with_destination
 @json_option
 @with_client()
@@ -96,6 +101,7 @@ def upscale(
     factor: int,
     model_id: str,
     output_format: str | None,
+    request_id: str | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -109,6 +115,7 @@ def upscale(
         model_id=model_id,
         upscale_factor=factor,
         output_format=output_format or destination.output_format,
+        request_id=request_id,
     )
     _run(client, task, "Upscaling", destination, as_json=as_json)
 

@@ -40,9 +40,11 @@ from limner.client.errors import (
     UnavailableError,
 )
 from limner.client.requests import ListOptions, Task, TaskOptions, UpscaleOptions
+from limner.client.retries import NO_RETRIES, RetryBudget
 from limner.client.sync_client import Client, TokenSource
 
 __all__ = [
+    "NO_RETRIES",
     "AsyncClient",
     "AsyncTokenSource",
     "CancelledError",
@@ -67,6 +69,7 @@ __all__ = [
     "OverloadedError",
     "PermissionDeniedError",
     "QuotaExceededError",
+    "RetryBudget",
     "RunTaskEvent",
     "Task",
     "TaskOptions",

@@ -25,15 +25,17 @@ from limner.client.connection import (
     new_request_id,
     parse_address,
 )
-from limner.client.errors import translated
+from limner.client.errors import LimnerClientError, naming, translated
 from limner.client.files import atomic_file, picture_path
-from limner.client.requests import ListOptions, Task, TaskOptions, UpscaleOptions, run_request
+from limner.client.requests import ListOptions, Task, TaskOptions, UpscaleOptions, key_of, keyed, run_request
+from limner.client.retries import DEFAULT_RETRIES, RetryBudget, Tries
 
 AsyncTokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """An access token, or what returns a fresh one before each call, awaited when it has to be."""
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+T = TypeVar("T", pb.GenerateImagesRequest, pb.EditImagesRequest, pb.UpscaleImageRequest)
 
 
 class AsyncClient:
@@ -53,16 +55,19 @@ class AsyncClient:
         task_timeout_s: float = DEFAULT_TASK_TIMEOUT_S,
         tls: bool | None = None,
         root_certificates: bytes | None = None,
+        retries: RetryBudget = DEFAULT_RETRIES,
     ) -> None:
         """Connect with the first call. Raises ``ValueError`` for what is no address or no token.
 
         ``root_certificates`` are PEM, the system's by default. ``task_timeout_s`` is for tasks and for pictures on
-        their way, ``timeout_s`` for all else.
+        their way, ``timeout_s`` for all else; each is for all tries together. ``retries`` says how often what may
+        be repeated is: reads, and tasks, each under one idempotency key.
         """
         self._token = checked_token(token) if isinstance(token, str) else token
         self._workspace = workspace
         self._timeout_s = timeout_s
         self._task_timeout_s = task_timeout_s
+        self._retries = retries
         self._channel = _open(parse_address(server, tls), root_certificates)
         self._stub = ImageServiceStub(self._channel)
 
@@ -87,13 +92,15 @@ class AsyncClient:
 
     async def generate(self, prompt: str, **options: Unpack[TaskOptions]) -> pb.GenerateImagesResponse:
         """Make pictures from a prompt, and wait for them."""
-        request = pb.GenerateImagesRequest(workspace_id=self._workspace, prompt=prompt, **options)
-        return await self._call(self._stub.GenerateImages, request, self._task_timeout_s)
+        request = pb.GenerateImagesRequest(workspace_id=self._workspace, prompt=prompt, **keyed(options))
+        return await self._task(self._stub.GenerateImages, request)
 
     async def edit(self, image_ids: list[str], prompt: str, **options: Unpack[TaskOptions]) -> pb.EditImagesResponse:
         """Make pictures from the caller's own ones and a prompt, and wait for them."""
-        request = pb.EditImagesRequest(workspace_id=self._workspace, prompt=prompt, image_ids=image_ids, **options)
-        return await self._call(self._stub.EditImages, request, self._task_timeout_s)
+        request = pb.EditImagesRequest(
+            workspace_id=self._workspace, prompt=prompt, image_ids=image_ids, **keyed(options)
+        )
+        return await self._task(self._stub.EditImages, request)
 
     async def upscale(
         self, image_id: str, *, model_id: str, upscale_factor: int, **options: Unpack[UpscaleOptions]
@@ -104,16 +111,17 @@ class AsyncClient:
             image_id=image_id,
             model_id=model_id,
             upscale_factor=upscale_factor,
-            **options,
+            **keyed(options),
         )
-        return await self._call(self._stub.UpscaleImage, request, self._task_timeout_s)
+        return await self._task(self._stub.UpscaleImage, request)
 
     def run(self, task: Task) -> AsyncGenerator[pb.RunTaskEvent, None]:
         """Run a task and yield what happens to it; closing the iterator cancels the call.
 
-        The last event is ``completed``. A failed task raises its error after that event.
+        A stream that breaks off is taken up again, under the task's one idempotency key: then ``queued`` comes anew,
+        and so may what was told before. The last event is ``completed``; a failed task raises its error after it.
         """
-        return self._stream(self._stub.RunTask, run_request(self._workspace, task))
+        return self._run(run_request(self._workspace, task))
 
     async def get_generation(self, generation_id: str) -> Generation:
         """Return a generation: its state, its images, its error."""
@@ -128,7 +136,7 @@ class AsyncClient:
     async def upload(self, picture: bytes) -> Image:
         """Keep a PNG, JPEG or WebP picture of at most 20 MiB."""
         request = pb.UploadImageRequest(workspace_id=self._workspace, picture=HttpBody(data=picture))
-        return await self._call(self._stub.UploadImage, request, self._task_timeout_s)
+        return await self._once(self._stub.UploadImage, request, self._task_timeout_s)
 
     async def provenance(self, image_id: str) -> Provenance:
         """Return what the marks of an image say."""
@@ -164,7 +172,7 @@ class AsyncClient:
     async def delete(self, image_id: str) -> None:
         """Delete an image."""
         request = pb.DeleteImageRequest(workspace_id=self._workspace, image_id=image_id)
-        await self._call(self._stub.DeleteImage, request)
+        await self._once(self._stub.DeleteImage, request)
 
     async def content(
         self, image_id: str, *, generation_id: str = "", width: int = 0, picture_format: str = ""
@@ -218,16 +226,51 @@ class AsyncClient:
     async def _call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout_s: float | None = None
     ) -> R:
+        """Make a call, again where it may be repeated."""
+        tries = Tries(self._retries, timeout_s or self._timeout_s)
+        while True:
+            try:
+                return await self._once(method, request, tries.begin())
+            except LimnerClientError as error:
+                if (delay_s := tries.delay_after(error)) is None:
+                    raise
+            await asyncio.sleep(delay_s)
+
+    async def _task(self, method: grpc.aio.UnaryUnaryMultiCallable[T, R], request: T) -> R:
+        """Do a task, as often as it takes, under its one idempotency key."""
+        with naming(request.request_id):
+            return await self._call(method, request, self._task_timeout_s)
+
+    async def _once(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout_s: float | None = None
+    ) -> R:
         request_id = new_request_id()
         metadata = call_metadata(await self._fresh_token(), request_id)
         with translated(request_id):
             return await method(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
 
-    async def _stream(self, method: grpc.aio.UnaryStreamMultiCallable[Q, R], request: Q) -> AsyncGenerator[R, None]:
+    async def _run(self, request: pb.RunTaskRequest) -> AsyncGenerator[pb.RunTaskEvent, None]:
+        """Run a task, and go on with it over a new stream where one breaks off."""
+        tries = Tries(self._retries, self._task_timeout_s)
+        with naming(key_of(request)):
+            while True:
+                try:
+                    async with aclosing(self._stream(self._stub.RunTask, request, tries.begin())) as events:
+                        async for event in events:
+                            yield event
+                    return
+                except LimnerClientError as error:
+                    if (delay_s := tries.delay_after(error)) is None:
+                        raise
+                await asyncio.sleep(delay_s)
+
+    async def _stream(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Q, R], request: Q, timeout_s: float | None = None
+    ) -> AsyncGenerator[R, None]:
         request_id = new_request_id()
         metadata = call_metadata(await self._fresh_token(), request_id)
         with translated(request_id):
-            call = method(request, timeout=self._task_timeout_s, metadata=metadata)
+            call = method(request, timeout=timeout_s or self._task_timeout_s, metadata=metadata)
             try:
                 async for message in call:
                     yield message

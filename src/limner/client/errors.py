@@ -15,9 +15,8 @@
     ├── DeadlineExceededError      the call took longer than its timeout
     └── CancelledError             the call or its generation was cancelled
 
-Any other failure, such as a bug of the service, is a plain ``LimnerClientError``. After
-``UnavailableError`` and ``DeadlineExceededError`` a task may have been done all the same: the
-client never repeats a call by itself.
+Any other failure, such as a bug of the service, is a plain ``LimnerClientError``. After ``UnavailableError`` and
+``DeadlineExceededError`` a task may have been done all the same: ``advice`` says how to get at it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,10 +53,27 @@ class LimnerClientError(Exception):
     """When to try again, in seconds; ``None`` when the service does not say."""
     request_id: str = ""
     """Finds the call in the service's log."""
+    idempotency_key: str = ""
+    """Of a task: repeating it under this key (``request_id=…``) never buys twice. Empty for other calls."""
+
+    @property
+    def generation_id(self) -> str:
+        """The task's generation, by which ``get_generation`` finds its pictures; empty when the service named none."""
+        return self.metadata.get("generationId", "")
+
+    @property
+    def advice(self) -> str:
+        """How to get at what may have been made; empty where nothing can have been."""
+        ways = []
+        if self.generation_id:
+            ways.append(f"get_generation({self.generation_id!r}) tells how it stands")
+        if self.idempotency_key and isinstance(self, UnavailableError | DeadlineExceededError | CancelledError):
+            ways.append(f"the same call with request_id={self.idempotency_key!r} never buys it twice")
+        return "; ".join(ways)
 
     def __str__(self) -> str:
-        """Return the message."""
-        return self.message
+        """Return the message, and how to get at what may have been made."""
+        return f"{self.message} ({self.advice})" if self.advice else self.message
 
 
 class InvalidRequestError(LimnerClientError):
@@ -139,6 +155,16 @@ def translated(request_id: str) -> Iterator[None]:
         yield
     except grpc.RpcError as error:
         raise client_error(error, request_id) from error
+
+
+@contextmanager
+def naming(idempotency_key: str) -> Iterator[None]:
+    """Let errors of a task say under which key it was asked for."""
+    try:
+        yield
+    except LimnerClientError as error:
+        error.idempotency_key = idempotency_key
+        raise
 
 
 def client_error(error: grpc.RpcError, request_id: str = "") -> LimnerClientError:

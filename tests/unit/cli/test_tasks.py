@@ -215,7 +215,7 @@ def test_a_failed_call_is_told_in_one_line(limner: Limner, service: StandIn, pro
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(words)
     assert result.stderr.count("\n") == 1
-    assert service.calls["RunTask"][0]["x-request-id"] in result.stderr
+    assert service.calls["RunTask"][-1]["x-request-id"] in result.stderr
 
 
 def test_show_and_cancel(limner: Limner, service: StandIn) -> None:
@@ -234,3 +234,12 @@ def test_show_tells_why_a_generation_failed(limner: Limner, service: StandIn) ->
     assert "The provider refuses this prompt." in limner("show", generation).stdout
     error = json.loads(limner("show", generation, "--json").stdout)["error"]
     assert error["details"][0]["reason"] == "CONTENT_REJECTED"
+
+
+def test_a_key_is_sent_along(limner: Limner, service: StandIn) -> None:
+    limner("generate", "a cat", "--idempotency-key", "order-17", "--json")
+    limner("generate", "a cat", "--json")
+
+    own, made = (each.generate.request_id for each in service.tasks)
+    assert own == "order-17"
+    assert made not in ("", own)
