@@ -65,6 +65,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CPU_COUNT = os.cpu_count() or 1
+_DERIVING: Final = max(1, CPU_COUNT // 2)
+"""How many pictures are made smaller at a time. The other half is for what was paid for."""
+
 _CLOCK_INTERVAL_S: Final = 10.0
 _QUOTA_INTERVAL_S: Final = 60.0
 _ANSWERS_S: Final = 4.0
@@ -114,7 +117,7 @@ class Worker:
         )
         self._library = ImageLibrary(self._stores, quota=rules.quota, decoded_at_once=max(1, CPU_COUNT - 1))
         self._provenance = ProvenanceReader(self._stores)
-        self._contents = Contents(self._stores, PillowDeriver(threads=max(1, CPU_COUNT // 2)))
+        self._contents = Contents(self._stores, PillowDeriver(threads=_DERIVING), at_once=_DERIVING)
         self._addresses = SignedAddresses(
             self._contents,
             address_signer(settings),

@@ -9,7 +9,7 @@ from typing import Final
 
 from limner.domain import limits
 from limner.domain.derivative import WIDTHS, Derivative, DerivativeFormat
-from limner.domain.errors import FieldViolation, ImageNotFoundError, InvalidFieldError
+from limner.domain.errors import FieldViolation, ImageNotFoundError, InvalidFieldError, OverloadedError
 from limner.domain.identifiers import is_id
 from limner.domain.image import Image
 from limner.service import failpoints
@@ -52,9 +52,12 @@ class Content:
 class Contents:
     """Finds content, and makes derivatives that are not there yet: each once, for all who ask meanwhile."""
 
-    def __init__(self, stores: Stores, deriver: Deriver) -> None:
+    def __init__(self, stores: Stores, deriver: Deriver, *, at_once: int = 1, waiting: int = 64) -> None:
+        """``at_once`` pictures are in memory whole, to be made into others; so many more may be ``waiting``."""
         self._stores = stores
         self._deriver = deriver
+        self._places = asyncio.Semaphore(at_once)
+        self._most = at_once + waiting
         self._making: dict[str, asyncio.Task[None]] = {}
 
     async def find(
@@ -121,9 +124,15 @@ class Contents:
         """Return when the derivative is there. Who leaves stops it for nobody else."""
         making = self._making.get(content.key)
         if making is None:
-            making = self._making[content.key] = asyncio.create_task(self._make(content), name="derivative")
+            if len(self._making) >= self._most:
+                raise OverloadedError
+            making = self._making[content.key] = asyncio.create_task(self._make_in_turn(content), name="derivative")
             making.add_done_callback(lambda _: self._making.pop(content.key, None))
         await asyncio.shield(making)
+
+    async def _make_in_turn(self, content: Content) -> None:
+        async with self._places:
+            await self._make(content)
 
     async def _make(self, content: Content) -> None:
         assert content.derivative is not None

@@ -104,6 +104,21 @@ async def test_what_fails_may_be_tried_again(world: World, error: Exception, tol
     assert held.asked == 2
 
 
+async def test_of_many_only_some_are_in_memory_and_beyond_a_bound_none_is_taken(world: World) -> None:
+    images = [await world.library.upload(ADA, WORKSPACE, png(8, 8 + number)) for number in range(4)]
+    held = Held()
+    contents = Contents(world.stores, held, at_once=1, waiting=2)
+    found = [await contents.find(WORKSPACE, image.id, format_name="webp") for image in images]
+    asking = [asyncio.create_task(contents.open(each)) for each in found[:3]]
+    await held.begun.wait()
+
+    with pytest.raises(OverloadedError):
+        await contents.open(found[3])
+    assert held.asked == 1
+    held.go_on.set()
+    assert len(await asyncio.gather(*asking)) == 3
+
+
 async def test_a_width_that_is_not_narrower_is_no_derivative_of_its_own(world: World) -> None:
     image = await world.library.upload(ADA, WORKSPACE, png(200, 8))
     keys = [
