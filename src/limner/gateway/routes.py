@@ -32,6 +32,13 @@ NOT_BEGUN: Final = "connect-failure,refused-stream"
 READS: Final = f"{NOT_BEGUN},reset,cancelled"
 """When a call that changes nothing is tried again: also where a worker went away, or closes."""
 
+OPENAI: Final = "/openai/images/"
+ASK_ONCE: Final = {
+    "header": {"key": "x-should-retry", "value": "false"},
+    "append_action": "ADD_IF_ABSENT",
+}
+"""Keeps OpenAI's SDKs from buying again where a worker went away, or fell silent, before it answered."""
+
 CALL_FILTERS: Final = ("admission", "drain", "lua", "grpc_web", "transcoder")
 ORIGIN: Final = {
     "header": {"key": "x-limner-origin", "value": "%REQ(x-forwarded-proto)%://%REQ(:authority)%"},
@@ -139,6 +146,7 @@ def to_web(route: WebRoute) -> Json:
         },
         "request_body_buffer_limit": MAX_JSON_BYTES,
         "request_headers_to_add": [ORIGIN],
+        "response_headers_to_add": [ASK_ONCE] if OPENAI in route.path else [],
         "typed_per_filter_config": dict.fromkeys(CALL_FILTERS, DISABLED),
     }
 

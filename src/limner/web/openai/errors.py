@@ -89,12 +89,12 @@ def json_answer(document: Any, status: int = 200) -> web.Response:
 def is_safe_to_repeat(error: LimnerError) -> bool | None:
     """Tell whether the same request may be sent again without a key: never when something may have been bought.
 
-    ``None`` leaves it to the client: surely nothing was bought, and the status says the rest.
+    ``None`` where trying again can't help, nor harm.
     """
     if isinstance(error, errors.OverloadedError):
         return True
     if isinstance(error, errors.ProviderUnavailableError) and error.outcome is errors.Outcome.NOT_BOUGHT:
-        return None
+        return True
     if isinstance(
         error, errors.CredentialsMissingError | errors.CredentialsInvalidError | errors.PermissionDeniedError
     ):
