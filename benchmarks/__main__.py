@@ -18,6 +18,7 @@ MEASUREMENTS = (
     "guarantees",
     "sketch",
     "upscale",
+    "marks",
     "providers",
 )
 
