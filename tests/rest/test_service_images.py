@@ -10,7 +10,7 @@ from imageservice.v1 import image_service_pb2 as pb
 
 from limner.domain import limits
 from limner.service.caller import Role
-from tests import pictures
+from tests import phones, pictures
 from tests.rest.errors import detail, error_of, violations
 from tests.rest.seed import EDIT, GENERATE, UPSCALE, UPSCALER, check_image, made
 from tests.rest.test_service_seed import uploaded
@@ -82,9 +82,38 @@ BAD: dict[str, Callable[[], bytes]] = {
     "gif": pictures.gif,
     "animated png": pictures.apng,
     "animated webp": pictures.animated_webp,
-    "png and zip": lambda: pictures.with_zip_behind(pictures.png()),
-    "jpeg and html": lambda: pictures.with_html_behind(pictures.jpeg()),
 }
+
+PHONES: dict[str, tuple[bytes, bytes]] = {
+    "motion photo": phones.motion_photo(),
+    "samsung": phones.samsung(),
+    "ultra hdr": phones.ultra_hdr(),
+    "png and zip": (pictures.png(), pictures.with_zip_behind(pictures.png())),
+    "jpeg and html": (pictures.jpeg(), pictures.with_html_behind(pictures.jpeg())),
+}
+
+
+@pytest.mark.parametrize("name", PHONES)
+def test_of_an_upload_the_first_picture_is_kept_and_nothing_behind_it(tenant: Tenant, name: str) -> None:
+    still, file = PHONES[name]
+    rest = tenant.rest()
+
+    answer = rest.post("/images", content=file, headers={"content-type": "image/jpeg"})
+
+    assert answer.status_code == 200
+    assert rest.get(f"/images/{answer.json()['id']}/content").content == still
+
+
+@pytest.mark.parametrize(("make", "kind"), [(phones.heic, "heic"), (phones.avif, "avif")])
+def test_heic_and_avif_are_kept_as_jpeg_in_the_size_that_is_shown(
+    tenant: Tenant, make: Callable[..., bytes], kind: str
+) -> None:
+    rest = tenant.rest()
+
+    image = rest.post("/images", content=make(turn=6), headers={"content-type": f"image/{kind}"}).json()
+
+    assert (image["imageWidth"], image["imageHeight"]) == (64, 96)
+    assert rest.get(f"/images/{image['id']}/content").headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize("name", BAD)
