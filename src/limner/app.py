@@ -51,6 +51,7 @@ from limner.storage.filesystem import FileBlobStore
 from limner.storage.observed import ObservedBlobStore
 from limner.storage.spool import FileSpool
 from limner.vitals import CLOSED, BreakerVitals, Vitals, keep_telling
+from limner.web.console import console_door
 from limner.web.content import content_door
 from limner.web.door import Door
 from limner.web.mcp import mcp_door
@@ -143,6 +144,7 @@ class Worker:
             probes(readiness, lambda: self._web.is_draining()),
             content_door(self._contents, self._addresses),
             reference_door(),
+            console_door(),
             openai_door(
                 self._tasks,
                 self._library,

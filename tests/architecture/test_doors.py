@@ -11,7 +11,7 @@ from limner.rpc.policies import POLICIES, Access
 from limner.settings import Settings
 from limner.web.door import Route
 
-OPEN = {"probes", "reference", "signed-content"}
+OPEN = {"probes", "reference", "console", "signed-content"}
 """What is open without a token, beside gRPC's health and reflection."""
 
 

@@ -36,6 +36,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, _Entry]]] = {
     "Service": {
         "serve": _Entry("operator", "Run the service: gRPC, and Envoy in front of it."),
         "token": _Entry("operator", "Print an access token that the local key signs."),
+        "console": _Entry(
+            "operator", "Print the console's address, with an access token in it that the local key signs."
+        ),
         "jwks": _Entry("operator", "Print the local key's public half as a key set."),
         "migrate": _Entry("operator", "Bring the database to the newest schema."),
         "quota": _Entry("operator", "Show the quota of a workspace, or give it one of its own."),

@@ -1,6 +1,7 @@
 """Commands of those who run the service. Each imports what it runs when it is asked for."""
 
 import asyncio
+import getpass
 import json
 import re
 from collections.abc import Sequence
@@ -78,6 +79,41 @@ def token(data_dir: Path | None, user: str, workspaces: Sequence[str], admin: bo
 
     with _local_key(data_dir) as key:
         click.echo(key.issue(user, dict.fromkeys(workspaces, Role.MEMBER), admin=admin, ttl=ttl))
+
+
+@click.command()
+@_data_dir
+@click.option("--user", default=getpass.getuser, help="The user's id.  [default: the name that you are logged in by]")
+@click.option("--workspace", envvar="LIMNER_WORKSPACE", required=True, show_envvar=True, help="The workspace.")
+@click.option("--ttl", type=DurationType(), default="12h", show_default=True, help="How long the token is valid.")
+@click.option("--url", help="Where REST answers.  [default: LIMNER_PUBLIC_URL, or the host and port of the settings]")
+def console(data_dir: Path | None, user: str, workspace: str, ttl: timedelta, url: str | None) -> None:
+    """Print the console's address, with an access token in it that the local key signs.
+
+    For a browser: who opens the address is that user. The token is in the part that browsers send to nobody, and the
+    page takes it out of the address.
+    """
+    from urllib.parse import quote, urlsplit
+
+    from limner.service.caller import Role
+
+    base = (url or _rest_address(_settings(data_dir=data_dir))).rstrip("/")
+    if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).netloc:
+        raise click.BadParameter(f"{base!r} is no address such as http://127.0.0.1:8080", param_hint="--url")
+    with _local_key(data_dir) as key:
+        token = key.issue(user, {workspace: Role.MEMBER}, ttl=ttl)
+    click.echo(f"{base}/console#token={token}&workspace={quote(workspace, safe='')}")
+
+
+def _rest_address(settings: "Settings") -> str:
+    """Return where a browser on this machine finds REST."""
+    if settings.public_url:
+        return settings.public_url
+    if settings.http_port == 0:
+        raise click.UsageError("Missing option '--url': the settings leave the port of REST open.")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    scheme = "https" if settings.tls else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
 
 
 @click.command()

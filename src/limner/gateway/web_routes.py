@@ -20,6 +20,13 @@ WEB_ROUTES: Final = (
     WebRoute("GET", "/docs/start.js"),
     WebRoute("GET", "/docs/swagger-ui-bundle.js"),
     WebRoute("GET", "/docs/swagger-ui.css"),
+    WebRoute("GET", "/console"),
+    WebRoute("GET", "/console/console.css"),
+    WebRoute("GET", "/console/icon.svg"),
+    *(
+        WebRoute("GET", f"/console/{name}.js")
+        for name in ("account", "composer", "details", "elements", "gallery", "session", "service", "start", "tasks")
+    ),
     WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/generations"),
     WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/images/edits"),
     WebRoute("POST", "/v1/workspaces/{workspaceId}/openai/content_provenance_checks"),

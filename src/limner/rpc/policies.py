@@ -42,6 +42,7 @@ POLICIES: Final[Mapping[str, Access]] = {
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Access.OPEN,
     "probes": Access.OPEN,
     "reference": Access.OPEN,
+    "console": Access.OPEN,  # the page alone: what it shows it asks for with its user's token
     "openai.models": Access.MEMBER,
     "signed-content": Access.OPEN,  # its address is signed, which is looked at before anything else
     "mcp": Access.MEMBER,

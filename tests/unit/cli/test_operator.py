@@ -1,5 +1,6 @@
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import click
 import jwt
@@ -35,6 +36,44 @@ def test_token_prints_a_token_and_nothing_else(tmp_path: Path) -> None:
     assert (claims["sub"], claims["workspaces"]) == ("ada", {"a": "member", "b": "member"})
     assert "admin" not in claims
     assert claims["exp"] - claims["iat"] == 3600
+
+
+def test_console_prints_an_address_with_a_token_where_no_server_sees_it(tmp_path: Path) -> None:
+    arguments = ("console", "--data-dir", str(tmp_path), "--user", "ada", "--workspace", "a/b", "--ttl", "15m")
+    result = limner(*arguments, "--url", "https://images.example.com/")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    address = urlsplit(result.stdout.strip())
+    assert address._replace(fragment="").geturl() == "https://images.example.com/console"
+    given = parse_qs(address.fragment, strict_parsing=True)
+    claims = jwt.decode(given["token"][0], options={"verify_signature": False})
+    assert (claims["sub"], claims["workspaces"], given["workspace"]) == ("ada", {"a/b": "member"}, ["a/b"])
+    assert claims["exp"] - claims["iat"] == 900
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, "http://127.0.0.1:8080/console#"),
+        ({"LIMNER_HTTP_PORT": "9000", "LIMNER_HOST": "::1"}, "http://[::1]:9000/console#"),
+        ({"LIMNER_PUBLIC_URL": "https://images.example.com"}, "https://images.example.com/console#"),
+    ],
+)
+def test_console_finds_the_service_by_the_settings(tmp_path: Path, settings: dict[str, str], address: str) -> None:
+    arguments = ("console", "--data-dir", str(tmp_path), "--workspace", "acme")
+
+    result = CliRunner(env=settings).invoke(cli, arguments)
+
+    assert result.stdout.startswith(address)
+
+
+def test_console_without_the_needed_is_wrong_usage(tmp_path: Path) -> None:
+    base = ("console", "--data-dir", str(tmp_path))
+
+    assert limner(*base).exit_code == 2
+    assert limner(*base, "--workspace", "acme", "--url", "nowhere").exit_code == 2
+    assert CliRunner(env={"LIMNER_HTTP_PORT": "0"}).invoke(cli, (*base, "--workspace", "acme")).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_retention_is_shown_set_and_taken_away(tmp_path: Path) -> None:

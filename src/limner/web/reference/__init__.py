@@ -1,15 +1,12 @@
 """The service's own description: ``/openapi.json``, and ``/docs``, a page of it from files that the service carries."""
 
-import asyncio
-import gzip
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from aiohttp import web
-
-from limner.web.door import Door, Route
+from limner.web.door import Door
+from limner.web.page_file import page_file
 
 POLICY: Final = "reference"
 _HERE: Final = resources.files(__name__)
@@ -39,33 +36,10 @@ _FILES: Final[Mapping[str, tuple[Traversable, str]]] = {
 
 
 def reference_door() -> Door:
-    """Return the door. Its files are read when somebody asks for them, and kept nowhere."""
-    return Door(routes=tuple(_route(path, file, kind) for path, (file, kind) in _FILES.items()))
-
-
-def _route(path: str, file: Traversable, content_type: str) -> Route:
-    async def answer(request: web.Request) -> web.Response:
-        packed = "gzip" in request.headers.get("accept-encoding", "")
-        body = await asyncio.to_thread(_content, file, packed=packed)
-        headers = {
-            "cache-control": "no-cache",
-            "content-security-policy": CONTENT_SECURITY_POLICY,
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-        }
-        if packed:
-            headers["content-encoding"] = "gzip"
-        return web.Response(body=body, content_type=content_type, charset=_charset(content_type), headers=headers)
-
-    return Route(method="GET", path=path, policy=POLICY, answer=answer)
-
-
-def _charset(content_type: str) -> str | None:
-    return "utf-8" if content_type.startswith("text/") else None
-
-
-def _content(file: Traversable, *, packed: bool) -> bytes:
-    data, is_packed = file.read_bytes(), file.name.endswith(".gz")
-    if is_packed == packed:
-        return data
-    return gzip.compress(data, mtime=0) if packed else gzip.decompress(data)
+    """Return the door."""
+    headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
+    return Door(
+        routes=tuple(
+            page_file(path, file, kind, policy=POLICY, headers=headers) for path, (file, kind) in _FILES.items()
+        )
+    )
