@@ -88,7 +88,8 @@ def demo() -> None:
         generated = generate(running, client)
         edited = edit(client, generated)
         upscale(running, client, edited)
-    print("\nGo on with `make run`, which prints the calls for it; or with the same calls as here:\n")
+    print("\nGo on with `make run`, which prints the calls for it, and the address of a console for your browser,")
+    print("http://127.0.0.1:8080/console, and of the reference, http://127.0.0.1:8080/docs; or with the calls used here:\n")
     print_calls("127.0.0.1:50051", "127.0.0.1:8080", "$LIMNER_TOKEN")
 
 
@@ -184,6 +185,8 @@ def stay() -> None:
         print(f"Limner runs: gRPC on {running.grpc_address}, REST on {running.http_address}. Ctrl-C ends it.\n")
         print(f"export LIMNER_TOKEN={running.token}\n")
         print_calls(running.grpc_address, running.http_address, "$LIMNER_TOKEN")
+        print(f"Console:   http://{running.http_address}/console#token={running.token}")
+        print(f"Reference: http://{running.http_address}/docs\n", flush=True)
         with suppress(KeyboardInterrupt):
             signal.pause()
 

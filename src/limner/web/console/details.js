@@ -162,6 +162,7 @@ export class Details {
 
 /** "aspectRatio" becomes "Aspect ratio". */
 function spaced(name) {
+  if (name === "numImages") return "Pictures asked";
   const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return words[0].toUpperCase() + words.slice(1);
 }
