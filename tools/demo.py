@@ -89,7 +89,7 @@ def demo() -> None:
         edited = edit(client, generated)
         upscale(running, client, edited)
     print("\nGo on with `make run`, which prints the calls for it, and the address of a console for your browser,")
-    print("http://127.0.0.1:8080/console, and of the reference, http://127.0.0.1:8080/docs; or with the calls used here:\n")
+    print("http://127.0.0.1:8080/console, and of the reference, http://127.0.0.1:8080/docs; or with the same calls:\n")
     print_calls("127.0.0.1:50051", "127.0.0.1:8080", "$LIMNER_TOKEN")
 
 
