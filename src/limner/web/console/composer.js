@@ -72,6 +72,8 @@ export class Composer {
     byId("prompt").required = operation !== "upscale";
     byId("run").textContent = VERBS[operation];
     this.#showModel();
+    if (this.shown !== operation) byId("aspect").selectedIndex = 0; // an edit keeps its first picture's shape
+    this.shown = operation;
   }
 
   #showModel() {

@@ -49,7 +49,7 @@ export class Gallery {
 
   /** A picture of an image that loads when it comes into sight. */
   thumbnail(image) {
-    const shown = element("img", { alt: image.prompt || "A picture without a prompt", width: THUMBNAIL_WIDTH, height: THUMBNAIL_WIDTH });
+    const shown = element("img", { class: "thumbnail", alt: image.prompt || "A picture without a prompt", width: THUMBNAIL_WIDTH, height: THUMBNAIL_WIDTH });
     shown.image = image;
     this.seen.observe(shown);
     return shown;
