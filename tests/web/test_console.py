@@ -133,7 +133,7 @@ async def test_a_person_makes_changes_and_keeps_pictures(
         "a <b>red</b> apple on a table <img src=x onerror=alert(1)>"
     )
     await page.click("#details .actions .primary")
-    assert await page.run("document.querySelector('#aspect').selectedOptions[0].text") == "as the first picture"
+    assert await page.run("document.querySelector('#aspect').selectedOptions[0].text") == "like the first"
     await page.write("#prompt", "make it warmer")
     await page.click("#run")
     await page.until(f"{ENDED} === 2 && {TILES} === 2")

@@ -83,7 +83,7 @@ export class Composer {
       byId("model-note").textContent = `No model can ${operation}.`;
       return;
     }
-    const ratios = operation === "edit" ? [["", "as the first picture"], ...model.aspectRatios.map(same)] : model.aspectRatios.map(same);
+    const ratios = operation === "edit" ? [["", "like the first"], ...model.aspectRatios.map(same)] : model.aspectRatios.map(same);
     fillSelect(byId("aspect"), ratios.filter(([value]) => value !== "auto"));
     fillSelect(byId("format"), [["", "as made"], ...model.outputFormats.map(same)]);
     fillSelect(byId("factor"), model.upscaleFactors.map((factor) => [factor, `${factor} ×`]));
