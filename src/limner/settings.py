@@ -5,8 +5,9 @@ Read once, at the start. Everything that is wrong is reported at once.
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,6 +18,8 @@ from limner.tls import TlsFiles
 
 CONFIG_VARIABLE: Final = "LIMNER_CONFIG"
 _PREFIX: Final = "LIMNER_"
+_ELSEWHERE: Final = ("LIMNER_SERVER", "LIMNER_TOKEN", "LIMNER_WORKSPACE", "LIMNER_FAILPOINT")
+"""Read by the command line, and by what makes the service die in its tests."""
 
 
 class SettingsError(Exception):
@@ -237,6 +240,18 @@ class Settings:
         )
         pairs = ", ".join(f"{each.name}={value}" for each, value in zip(fields(self), shown, strict=True))
         return f"Settings({pairs})"
+
+
+def mistyped(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a line for each variable that begins like a setting and is none; a wrong one would do nothing, unseen."""
+    known = [variable(each.name) for each in fields(Settings)] + [CONFIG_VARIABLE, *_ELSEWHERE]
+    unknown = (name for name in sorted(environment) if name.startswith(_PREFIX) and name not in known)
+    return [f"{name}: there is no such setting{_meant(name, known)}" for name in unknown]
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"; is {close[0]} meant?" if close else ""
 
 
 def variable(name: str) -> str:

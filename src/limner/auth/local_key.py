@@ -66,6 +66,11 @@ class LocalKey:
             _create(path)
         return cls(_read(path), claim_names=claim_names, issuer=issuer, audience=audience)
 
+    @staticmethod
+    def is_in(data_dir: Path) -> bool:
+        """Return whether a data directory has a key."""
+        return (data_dir / _FILE_NAME).exists()
+
     def issue(
         self,
         user_id: str,

@@ -5,11 +5,22 @@ from typing import Final
 import click
 
 from limner.cli.session import with_client
-from limner.cli.text import json_option, print_json, print_table
+from limner.cli.tables import Column, print_table
+from limner.cli.text import json_option, print_json
 from limner.client import Client, Model, Usage
 
-_MODEL_HEADERS: Final = ("MODEL", "DOES", "READY", "IMAGES", "INPUTS", "FACTORS", "PRICE", "DEFAULT FOR", "DESCRIPTION")
-_USAGE_HEADERS: Final = ("", "USED", "RESERVED", "LIMIT")
+_MODEL_COLUMNS: Final = (
+    Column("MODEL"),
+    Column("DOES"),
+    Column("READY", least=12),
+    Column("IMAGES", leaves=4),
+    Column("INPUTS", leaves=3),
+    Column("FACTORS"),
+    Column("PRICE", leaves=1),
+    Column("DEFAULT FOR", leaves=2),
+    Column("DESCRIPTION", leaves=5, least=20),
+)
+_USAGE_COLUMNS: Final = (Column("USED"), Column("RESERVED"), Column("LIMIT"))
 
 
 @click.command()
@@ -22,7 +33,7 @@ def models(client: Client, as_json: bool) -> None:
         for model in catalogue:
             print_json(model)
         return
-    print_table(_MODEL_HEADERS, map(_row, catalogue))
+    print_table(_MODEL_COLUMNS, map(_row, catalogue))
 
 
 @click.command()
@@ -34,7 +45,7 @@ def usage(client: Client, as_json: bool) -> None:
     if as_json:
         print_json(used)
         return
-    print_table((used.month, *_USAGE_HEADERS[1:]), (_images_row(used.images), _money_row(used.money)))
+    print_table((Column(used.month), *_USAGE_COLUMNS), (_images_row(used.images), _money_row(used.money)))
 
 
 def _row(model: Model) -> tuple[str, ...]:

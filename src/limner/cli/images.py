@@ -2,18 +2,30 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import click
 from google.protobuf.empty_pb2 import Empty
 
 from limner.cli.pictures import Destination, read_picture, with_destination
-from limner.cli.session import with_client
-from limner.cli.text import json_option, print_facts, print_json, print_table, size_in_words, time_in_words
-from limner.client import Client, Image
+from limner.cli.session import CallFailedError, with_client
+from limner.cli.tables import Column, print_table
+from limner.cli.text import json_option, note, print_facts, print_json, size_in_words, time_in_words
+from limner.client import Client, Image, InvalidRequestError, LimnerClientError, NotFoundError, PermissionDeniedError
 
 _MAX_PAGE_SIZE: Final = 200
-_HEADERS: Final = ("ID", "CREATED", "PIXELS", "SIZE", "BY", "MODEL", "PROMPT")
+_COLUMNS: Final = (
+    Column("ID"),
+    Column("CREATED"),
+    Column("PIXELS"),
+    Column("SIZE"),
+    Column("BY", leaves=3),
+    Column("MODEL", leaves=2),
+    Column("PROMPT", leaves=1, least=16),
+)
+_OF_THE_IMAGE: Final = (InvalidRequestError, NotFoundError, PermissionDeniedError)
+"""Why a call fails for one image while it may do for the next one."""
 
 
 @click.command()
@@ -50,7 +62,7 @@ def ls(client: Client, generation: str, user: str, limit: int, everything: bool,
         for image in shown:
             print_json(image)
         return
-    print_table(_HEADERS, map(_row, shown))
+    print_table(_COLUMNS, map(_row, shown))
 
 
 @click.command()
@@ -76,11 +88,33 @@ def get(client: Client, image_ids: Sequence[str], destination: Destination, as_j
 @json_option
 @with_client()
 def rm(client: Client, image_ids: Sequence[str], as_json: bool) -> None:
-    """Delete images."""
+    """Delete images.
+
+    Goes on when one can't be deleted, names it, and ends with 1.
+    """
+    failed: list[str] = []
     for image_id in image_ids:
-        client.delete(image_id)
-        if as_json:
-            print_json(Empty())
+        with _one_of(image_ids, image_id, failed):
+            client.delete(image_id)
+            if as_json:
+                print_json(Empty())
+    if failed:
+        raise CallFailedError(f"{len(failed)} of {len(image_ids)} images were not deleted: {' '.join(failed)}")
+
+
+@contextmanager
+def _one_of(image_ids: Sequence[str], image_id: str, failed: list[str]) -> Iterator[None]:
+    """Name the one of several images that a call fails for, instead of ending with it."""
+    try:
+        yield
+    except LimnerClientError as error:
+        if len(image_ids) == 1:
+            raise
+        if not isinstance(error, _OF_THE_IMAGE):
+            note(f"{image_id} was not deleted, nor were those after it.")
+            raise
+        note(f"{image_id}: {error.message} ({error.reason or error.code.name}, request {error.request_id})")
+        failed.append(image_id)
 
 
 def _row(image: Image) -> tuple[str, ...]:

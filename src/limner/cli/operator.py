@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import logging
 import re
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from limner.cli.text import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,10 +58,13 @@ def serve(no_gateway: bool, **overrides: Any) -> None:
     """
     settings = _settings(**overrides)
     import limner.serve
+    from limner.settings import mistyped
     from limner.telemetry import logging_to_stderr
 
     service = limner.serve.serve(settings, with_gateway=not no_gateway, announce=click.echo)
     with _told(limner.serve.StartError, OSError), logging_to_stderr(settings.log_level):
+        for mistake in mistyped():
+            logging.getLogger("limner.settings").warning(mistake)
         asyncio.run(service)
 
 
@@ -77,6 +83,7 @@ def token(data_dir: Path | None, user: str, workspaces: Sequence[str], admin: bo
         raise click.UsageError("Missing option '--workspace'.")
     from limner.service.caller import Role
 
+    _note_new_key(data_dir)
     with _local_key(data_dir) as key:
         click.echo(key.issue(user, dict.fromkeys(workspaces, Role.MEMBER), admin=admin, ttl=ttl))
 
@@ -100,6 +107,7 @@ def console(data_dir: Path | None, user: str, workspace: str, ttl: timedelta, ur
     base = (url or _rest_address(_settings(data_dir=data_dir))).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).netloc:
         raise click.BadParameter(f"{base!r} is no address such as http://127.0.0.1:8080", param_hint="--url")
+    _note_new_key(data_dir)
     with _local_key(data_dir) as key:
         token = key.issue(user, {workspace: Role.MEMBER}, ttl=ttl)
     click.echo(f"{base}/console#token={token}&workspace={quote(workspace, safe='')}")
@@ -118,13 +126,26 @@ def _rest_address(settings: "Settings") -> str:
 
 @click.command()
 @_data_dir
-def jwks(data_dir: Path | None) -> None:
+@click.option("--create", is_flag=True, help="Make the key when there is none.")
+def jwks(data_dir: Path | None, create: bool) -> None:
     """Print the local key's public half as a key set.
 
     For a service on another machine, or in a container, that is to accept its tokens: LIMNER_AUTH_JWKS.
     """
+    from limner.auth.local_key import LocalKey
+
+    if not create and not LocalKey.is_in(folder := _settings(data_dir=data_dir).data_dir):
+        raise click.ClickException(f"There is no local key in {folder}; --create makes one.")
     with _local_key(data_dir) as key:
         click.echo(key.public_keys())
+
+
+def _note_new_key(data_dir: Path | None) -> None:
+    """Tell that a token is signed by a key that no service knows yet: often a folder was mistaken."""
+    from limner.auth.local_key import LocalKey
+
+    if not LocalKey.is_in(folder := _settings(data_dir=data_dir).data_dir):
+        note(f"No service has run in {folder} yet: a new key is made there. Is it the service's --data-dir?")
 
 
 @contextmanager
@@ -213,6 +234,7 @@ def quota(data_dir: Path | None, workspace: str, **wanted: Any) -> None:
 
     if sum(bool(wanted[name]) for name in ("unlimited", "clear")) + _is_given(wanted) > 1:
         raise click.UsageError("--images and --usd, --unlimited and --clear exclude each other.")
+    _require_database(settings)
     with _told(LimnerError):
         click.echo(asyncio.run(change_quota(settings, workspace, **wanted)))
 
@@ -234,8 +256,17 @@ def retention(data_dir: Path | None, workspace: str, **wanted: Any) -> None:
 
     if sum((bool(wanted["forever"]), bool(wanted["clear"]), wanted["days"] is not None)) > 1:
         raise click.UsageError("--days, --forever and --clear exclude each other.")
+    _require_database(settings)
     with _told(LimnerError):
         click.echo(asyncio.run(change_retention(settings, workspace, **wanted)))
+
+
+def _require_database(settings: "Settings") -> None:
+    """End the command where no service has run: the answer would be about a database that nobody uses."""
+    from limner.app import missing_database
+
+    if file := missing_database(settings):
+        raise click.ClickException(f"There is no database at {file}: limner serve makes it, or limner migrate.")
 
 
 def _is_given(wanted: "Mapping[str, Any]") -> bool:

@@ -1,5 +1,6 @@
 """Pictures on this machine: where results are written to, and files that stand in for images."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
@@ -41,6 +42,9 @@ class Destination:
         """Raise ``UsageError`` for what could not be written, before anything is asked for and paid."""
         if not self.name:
             return
+        if self.name != _STDOUT and not self._is_directory and self._path.suffix and self.output_format is None:
+            known = ", ".join(_FORMATS)
+            raise click.UsageError(f"{self._path.suffix} is no ending of a picture that is made here: {known}")
         if self.name == _STDOUT:
             _check_stdout(count, as_json=as_json)
         elif self._is_directory:
@@ -98,25 +102,38 @@ def with_destination(function: Callable[..., None]) -> Any:
     )
 
 
-def uploaded(client: Client, images: Sequence[str]) -> list[str]:
-    """Return the ids of images, after uploading those that are files on this machine.
+def files_among(images: Sequence[str]) -> list[str]:
+    """Return those images that are files on this machine, all of which can be uploaded.
 
-    Raises ``UsageError`` before the first upload when one is neither a file nor an id.
+    Raises ``UsageError`` when an image is neither a file nor an id, or when a file can't be read or is too large.
     """
-    files = [_is_file(image) for image in images]
-    return [
-        client.upload(read_picture(image)).id if is_file else image
-        for image, is_file in zip(images, files, strict=True)
-    ]
+    files = [image for image in images if _is_file(image)]
+    for name in files:
+        check_picture(name)
+    return files
+
+
+def uploaded(client: Client, images: Sequence[str]) -> list[str]:
+    """Return the ids of images, after uploading those that are files on this machine."""
+    files = set(files_among(images))
+    return [client.upload(read_picture(image)).id if image in files else image for image in images]
+
+
+def check_picture(name: str) -> None:
+    """Raise ``UsageError`` when a file can't be uploaded, as far as it is known without reading it."""
+    try:
+        with Path(name).open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_UPLOAD_BYTES:
+                raise click.UsageError(f"{name} is larger than 20 MiB.")
+    except OSError as error:
+        raise click.UsageError(f"{name} can't be read: {error.strerror}.") from error
 
 
 def read_picture(name: str) -> bytes:
     """Return the bytes of a file, or raise ``UsageError`` when it can't be uploaded."""
-    path = Path(name)
+    check_picture(name)
     try:
-        if path.stat().st_size > MAX_UPLOAD_BYTES:
-            raise click.UsageError(f"{name} is larger than 20 MiB.")
-        return path.read_bytes()
+        return Path(name).read_bytes()
     except OSError as error:
         raise click.UsageError(f"{name} can't be read: {error.strerror}.") from error
 

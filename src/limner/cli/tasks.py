@@ -8,6 +8,7 @@ from typing import Any, Final, Unpack
 import click
 
 from limner.cli.pictures import Destination, uploaded, with_destination
+from limner.cli.preflight import check_before_upload, model_of
 from limner.cli.progress import task_progress
 from limner.cli.session import CallFailedError, with_client
 from limner.cli.text import json_option, note, print_facts, print_json, time_in_words
@@ -17,6 +18,7 @@ from limner.client import (
     GenerateImagesRequest,
     GenerateImagesResponse,
     Generation,
+    LimnerClientError,
     Task,
     TaskOptions,
     UpscaleImageRequest,
@@ -82,7 +84,9 @@ def edit(
     IMAGE is the id of an image of yours, or a file, which is uploaded first. PROMPT is - for standard input.
     """
     _prepare(options, destination, as_json=as_json)
-    task = EditImagesRequest(prompt=_read(prompt), image_ids=uploaded(client, images), **options)
+    task = EditImagesRequest(prompt=_read(prompt), **options)
+    check_before_upload(client, task, images)
+    task.image_ids.extend(uploaded(client, images))
     _run(client, task, "Editing", destination, as_json=as_json)
 
 
@@ -111,12 +115,13 @@ def upscale(
     """
     destination.check(1, as_json=as_json)
     task = UpscaleImageRequest(
-        image_id=uploaded(client, [image])[0],
         model_id=model_id,
         upscale_factor=factor,
         output_format=output_format or destination.output_format,
         request_id=request_id,
     )
+    check_before_upload(client, task, [image])
+    task.image_id = uploaded(client, [image])[0]
     _run(client, task, "Upscaling", destination, as_json=as_json)
 
 
@@ -172,6 +177,8 @@ def _run(client: Client, task: Task, label: str, destination: Destination, *, as
     if as_json:
         print_json(_as_response(generation))
         return
+    if generation.description:
+        note(generation.description)
     if generation.HasField("detail"):
         note(f"{generation.detail.message} ({generation.detail.code})")
     if not destination.given or paths:
@@ -190,11 +197,21 @@ def _completed(client: Client, task: Task, label: str, *, shown: bool) -> Genera
                     generation = event.completed
     except KeyboardInterrupt:
         if generation.generation_id:
-            note(f"What was paid for is kept all the same: limner show {generation.generation_id}")
+            note(f"{_what_is_kept(client, task)}: limner show {generation.generation_id}")
         raise
     if generation.state != Generation.SUCCEEDED:
         raise CallFailedError(f"The service ended the call early: limner show {generation.generation_id}")
     return generation
+
+
+def _what_is_kept(client: Client, task: Task) -> str:
+    """Return what an interrupted user is told; work that costs nothing is not spoken of as paid."""
+    try:
+        model = model_of(client.models(), task)
+    except LimnerClientError:
+        model = None
+    free = model is not None and model.HasField("price_usd") and not model.price_usd
+    return "What was finished is kept all the same" if free else "What was paid for is kept all the same"
 
 
 def _as_response(generation: Generation) -> GenerateImagesResponse:

@@ -1,8 +1,7 @@
-"""What commands print: JSON for scripts, tables for people, plain columns for pipes."""
+"""What commands print: JSON for scripts, names and values for people."""
 
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
@@ -20,15 +19,6 @@ def print_json(message: Message) -> None:
     """Print an answer on one line in the form that REST has."""
     document = MessageToDict(message, always_print_fields_with_no_presence=True)
     click.echo(json.dumps(_whole_numbers(document)))
-
-
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: a table on a terminal, else lines with tabs between the columns and no headers."""
-    if sys.stdout.isatty():
-        _print_rich_table(headers, rows)
-        return
-    for row in rows:
-        click.echo("\t".join(map(one_line, row)))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
@@ -69,21 +59,3 @@ def _whole_numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole_numbers(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _print_rich_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table: Any = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="ellipsis", no_wrap=True, min_width=_shown_whole(header))
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    Console().print(table)
-
-
-def _shown_whole(header: str) -> int | None:
-    return 32 if header == "ID" else None

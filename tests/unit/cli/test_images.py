@@ -139,14 +139,18 @@ def test_models_and_usage_print_columns(limner: Limner) -> None:
     lines = [line.split("\t") for line in limner("models").stdout.splitlines()]
     assert lines[0][:3] == ["sketch", "generate, edit", "yes"]
     assert lines[1][2:6] == ["no: the weights are missing", "1", "1", "2, 3, 4"]
-    assert [line[6] for line in lines] == ["0 USD", "unknown"]
+    assert [line[6] for line in lines] == ["0 USD", "unknown", "unknown"]
 
     assert limner("usage").stdout == "images\t7\t0\t100\nUSD\t0.28\t0.00\tnone\n"
 
 
 def test_models_and_usage_as_json(limner: Limner) -> None:
     models = [json.loads(line) for line in limner("models", "--json").stdout.splitlines()]
-    assert [(model["id"], model["ready"]) for model in models] == [("sketch", True), ("realesrgan-x4plus", False)]
+    assert [(model["id"], model["ready"]) for model in models] == [
+        ("sketch", True),
+        ("realesr-animevideo", False),
+        ("realesrgan-x4plus", True),
+    ]
     assert "priceUsd" not in models[1]
 
     usage = json.loads(limner("usage", "--json").stdout)
@@ -175,3 +179,13 @@ def test_a_wrong_connection_is_told(limner: Limner, env: dict[str, str], exit_co
     assert (result.exit_code, result.stdout) == (exit_code, "")
     assert words in result.stderr
     assert "two words" not in result.stderr
+
+
+def test_rm_goes_on_and_names_the_one_that_failed(limner: Limner, service: StandIn) -> None:
+    first, last, missing = service.keep(png(8, 8)), service.keep(png(8, 8)), "0" * 32
+    result = limner("rm", first.id, missing, last.id)
+
+    assert (result.exit_code, service.images) == (1, {})
+    assert result.stderr.startswith(f"{missing}: ")
+    assert "IMAGE_NOT_FOUND" in result.stderr
+    assert f"1 of 3 images were not deleted: {missing}" in result.stderr

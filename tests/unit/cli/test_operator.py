@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from limner.cli.main import cli
 from limner.cli.operator import DurationType
+from limner.settings import mistyped
 
 
 def limner(*arguments: str) -> Result:
@@ -31,7 +32,9 @@ def test_what_is_no_duration(text: str) -> None:
 def test_token_prints_a_token_and_nothing_else(tmp_path: Path) -> None:
     result = limner("token", "--data-dir", str(tmp_path), "--user", "ada", "--workspace", "a", "--workspace", "b")
 
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    assert "No service has run" in result.stderr
+    assert limner("token", "--data-dir", str(tmp_path), "--user", "ada", "--workspace", "a").stderr == ""
     claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
     assert (claims["sub"], claims["workspaces"]) == ("ada", {"a": "member", "b": "member"})
     assert "admin" not in claims
@@ -42,7 +45,8 @@ def test_console_prints_an_address_with_a_token_where_no_server_sees_it(tmp_path
     arguments = ("console", "--data-dir", str(tmp_path), "--user", "ada", "--workspace", "a/b", "--ttl", "15m")
     result = limner(*arguments, "--url", "https://images.example.com/")
 
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    assert "No service has run" in result.stderr
     address = urlsplit(result.stdout.strip())
     assert address._replace(fragment="").geturl() == "https://images.example.com/console"
     given = parse_qs(address.fragment, strict_parsing=True)
@@ -136,3 +140,44 @@ def test_wrong_settings_are_told_all_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert result.exit_code == 2
     assert "LIMNER_WORKERS" in result.stderr
     assert "LIMNER_STORAGE" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["quota", "acme"], ["retention", "acme", "--days", "3"], ["jwks"], ["doctor"]])
+@pytest.mark.parametrize("there", [True, False], ids=["an empty folder", "no folder"])
+def test_a_folder_without_data_is_named_and_stays_as_it_is(arguments: list[str], there: bool, tmp_path: Path) -> None:
+    folder = tmp_path if there else tmp_path / "elsewhere"
+    result = limner(*arguments, "--data-dir", str(folder))
+
+    assert result.exit_code == 1
+    assert str(folder) in result.output
+    assert "makes it" in result.output or "makes one" in result.output or "limner serve makes" in result.output
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_doctor_blames_the_folder_that_can_not_be_used_and_nothing_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_text("a file")
+    monkeypatch.setenv("LIMNER_DATA_DIR", str(tmp_path / "data"))
+    result = limner("doctor")
+
+    assert (result.exit_code, "✗ data folder: " in result.stdout) == (1, True)
+    assert not any(f"{mark} {part}" in result.stdout for mark in "✗✓" for part in ("database", "storage", "access"))
+
+
+def test_doctor_is_content_with_a_new_database_and_makes_nothing(tmp_path: Path) -> None:
+    limner("migrate", "--data-dir", str(tmp_path))
+    before = {path.name for path in tmp_path.iterdir()}
+    result = limner("doctor", "--data-dir", str(tmp_path))
+
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert "✓ database: SQLite" in result.stdout
+
+
+def test_a_mistyped_setting_is_named_with_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_LOGLEVEL", "debug")
+    result = limner("doctor", "--data-dir", str(tmp_path))
+
+    assert "LIMNER_LOGLEVEL: there is no such setting; is LIMNER_LOG_LEVEL meant?" in result.stdout
+    assert mistyped({"LIMNER_LOG_LEVEL": "debug", "LIMNER_TOKEN": "x", "HOME": "/"}) == []

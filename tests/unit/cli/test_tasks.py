@@ -123,6 +123,7 @@ def test_one_picture_goes_to_standard_output(limner: Limner, service: StandIn) -
         (["-o", "nowhere/cat.png"], "no directory"),
         (["-o", "there.png"], "exists already"),
         (["-o", "there.png/"], "can't be a directory"),
+        (["-o", "cat.bmp"], ".bmp is no ending"),
         (["-n", "2", "-o", "-"], "one picture"),
         (["--json", "-o", "-"], "nothing else"),
         (["-n", "11"], "11 is not in the range"),
@@ -243,3 +244,29 @@ def test_a_key_is_sent_along(limner: Limner, service: StandIn) -> None:
     own, made = (each.generate.request_id for each in service.tasks)
     assert own == "order-17"
     assert made not in ("", own)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("upscale", "{file}", "--model", "nothing", "--factor", "4"), "nothing is no model that can upscale"),
+        (("upscale", "{file}", "--model", "sketch", "--factor", "4"), "sketch is no model that can upscale"),
+        (("upscale", "{file}", "--model", "realesr-animevideo", "--factor", "4"), "the weights are missing"),
+        (("upscale", "{file}", "--model", "realesrgan-x4plus", "--factor", "5"), "not by 5"),
+        (("upscale", "{file}", "--model", "realesrgan-x4plus", "--factor", "4", "--format", "gif"), "not gif"),
+        (("edit", "{file}", "warmer", "--model", "sketch", "--aspect-ratio", "7:1"), "not 7:1"),
+        (("edit", "{file}", " ", "--model", "sketch"), "The prompt is empty"),
+        (("edit", "{file}", "0" * 32, "warmer", "--model", "sketch"), "IMAGE_NOT_FOUND"),
+    ],
+)
+def test_a_file_is_not_uploaded_for_a_task_that_is_refused(
+    limner: Limner, service: StandIn, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    file = tmp_path / "cat.png"
+    file.write_bytes(png(8, 8))
+    result = limner(*(each.format(file=file) for each in arguments))
+
+    assert (result.exit_code, service.images) == (1, {})
+    assert words in result.stderr
+    assert not service.calls["UploadImage"]
+    assert not service.calls["RunTask"]

@@ -17,24 +17,24 @@ from tests.standin import SLOW, TOKEN, WORKSPACE, StandIn, png
 COMMAND = (sys.executable, "-m", "limner")
 
 
-def environment(service: StandIn) -> dict[str, str]:
+def environment(service: StandIn, columns: int = 140) -> dict[str, str]:
     return {
         **os.environ,
         "LIMNER_SERVER": service.address,
         "LIMNER_TOKEN": TOKEN,
         "LIMNER_WORKSPACE": WORKSPACE,
         "TERM": "xterm-256color",
-        "COLUMNS": "140",
+        "COLUMNS": str(columns),
     }
 
 
 class OnTerminal:
     """A command whose three standard streams are a terminal."""
 
-    def __init__(self, service: StandIn, *arguments: str) -> None:
+    def __init__(self, service: StandIn, *arguments: str, columns: int = 140) -> None:
         self._terminal, side = pty.openpty()
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments], stdin=side, stdout=side, stderr=side, env=environment(service)
+            [*COMMAND, *arguments], stdin=side, stdout=side, stderr=side, env=environment(service, columns)
         )
         os.close(side)
         self.text = ""
@@ -90,6 +90,28 @@ def test_a_terminal_shows_tables_that_prompts_can_not_steer(service: StandIn) ->
     assert "PROMPT" in command.text
     assert "[bold]cat" in command.text
     assert "\x1b]0;" not in command.text
+
+
+@pytest.mark.parametrize("columns", [140, 110, 80, 40])
+def test_ids_names_and_figures_are_whole_on_a_terminal_of_any_width(service: StandIn, columns: int) -> None:
+    image = service.keep(png(8, 8), prompt="a cat " * 50, model="a-model-with-a-rather-long-name")
+    listed, models = OnTerminal(service, "ls", columns=columns), OnTerminal(service, "models", columns=columns)
+
+    assert (listed.finish(), models.finish()) == (0, 0)
+    assert image.id in listed.text
+    assert "2026-11-23 06:43:00Z  8x8" in listed.text
+    assert ("a-model-with-a-rather-long-name" in listed.text) == ("a-model" in listed.text) == (columns == 140)
+    assert all(whole in models.text for whole in ("realesrgan-x4plus", "realesr-animevideo", "2, 3, 4"))
+
+
+def test_interrupted_work_that_costs_nothing_is_not_spoken_of_as_paid(service: StandIn) -> None:
+    command = OnTerminal(service, "generate", SLOW, "--model", "sketch")
+    command.read_until(r"Generating.*50%")
+    command.process.send_signal(signal.SIGINT)
+
+    assert command.finish() == 130
+    assert "limner show" in command.text
+    assert "paid" not in command.text
 
 
 def test_a_picture_is_not_poured_into_a_terminal(service: StandIn) -> None:

@@ -116,7 +116,7 @@ async def test_download_is_whole_or_not_at_all(client: AsyncClient, service: Sta
 
 
 async def test_models_and_usage(client: AsyncClient) -> None:
-    assert [model.id for model in await client.models()] == ["sketch", "realesrgan-x4plus"]
+    assert [model.id for model in await client.models()] == ["sketch", "realesr-animevideo", "realesrgan-x4plus"]
     assert (await client.usage()).month == "2026-11"
 
 

@@ -163,7 +163,11 @@ def test_a_download_that_breaks_off_leaves_no_file(client: Client, service: Stan
 
 
 def test_models_and_usage(client: Client) -> None:
-    assert [(model.id, model.ready) for model in client.models()] == [("sketch", True), ("realesrgan-x4plus", False)]
+    assert [(model.id, model.ready) for model in client.models()] == [
+        ("sketch", True),
+        ("realesr-animevideo", False),
+        ("realesrgan-x4plus", True),
+    ]
     assert client.usage().images.used == 7
 
 
