@@ -72,6 +72,19 @@ async def test_a_task_goes_on_by_its_key_when_the_page_is_loaded_again(page: Pag
     assert len(fake.ledger.purchases) - before == 1
 
 
+async def test_a_task_of_long_ago_is_not_asked_for_again(page: Page) -> None:
+    """Its key may be forgotten by now, so that it would be bought again."""
+    order = {"key": "k", "title": "a fox", "task": {"generate": {"prompt": "a fox"}}, "begunAt": 0}
+    workspace = await page.run("document.querySelector('#workspace').value")
+    entry = json.dumps([f"limner.pending.{workspace}", json.dumps([order])])
+    await page.run(f"sessionStorage.setItem(...{entry})")
+    await page.reload()
+
+    await page.until(f"{STATE} === 'failed'")
+    assert "too long ago" in await page.run("document.querySelector('.task').innerText")
+    assert not [each for each in page.requests if each["url"].endswith("image-tasks:stream")]
+
+
 async def test_usage_counts_and_a_used_up_quota_is_told(page: Page) -> None:
     assert await page.run(USAGE) == "0 of 2 pictures"
     await page.write("#prompt", "a fox")

@@ -58,17 +58,13 @@ export function complaint(error) {
   );
 }
 
-let talked = 0;
-
 /** Says something at the page's foot for a while, to those who listen to it too. */
 export function say(content) {
   const line = element("div", { class: "toast" }, content);
   line.append(button("×", () => line.remove(), { "aria-label": "Dismiss", class: "quiet" }));
   byId("toasts").append(line);
-  talked += 1;
   while (byId("toasts").children.length > 4) byId("toasts").firstChild.remove();
   setTimeout(() => line.remove(), 12_000);
-  return talked;
 }
 
 /** Asks a question that has to be answered. Resolves to whether the answer was yes. */

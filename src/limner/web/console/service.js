@@ -4,6 +4,9 @@ const BASE = "/v1";
 const MOST_TRIES = 4;
 const LONGEST_WAIT_MS = 30_000;
 
+/** How long a key is surely remembered. Asked again later, by a tab that slept or was restored, it would buy anew. */
+const KEY_HOLDS_MS = 12 * 3600 * 1000;
+
 export class ServiceError extends Error {
   constructor(message, { status = 0, reason = "", requestId = "", violations = [], metadata = {}, retryAfterMs } = {}) {
     super(message);
@@ -76,10 +79,13 @@ export class Service {
 
   /**
    * Runs a task and gives its events. When the connection or the service fails on the way, it asks again with the same
-   * key: the service then gives what the first request bought, and buys nothing twice.
+   * key: the service then gives what the first request bought, and buys nothing twice. `begunAt` is when a person asked.
    */
-  async *run(task, key, signal) {
+  async *run(task, key, begunAt, signal) {
     for (let tries = 1; ; tries += 1) {
+      if (Date.now() - begunAt > KEY_HOLDS_MS) {
+        throw new ServiceError("This was begun too long ago to be asked for again safely. What it made is in the gallery.");
+      }
       try {
         for await (const event of this.#events(task, key, signal)) {
           yield event;

@@ -78,6 +78,7 @@ async function enter() {
     byId("workspace").value = workspace;
     byId("workspaces").replaceChildren(...workspaces.map((value) => element("option", { value })));
     byId("user").textContent = user;
+    byId("mine").parentElement.hidden = !user; // whose they are, only the token could tell
     studio = new Studio(service, models, user);
   } catch (error) {
     showDoor(error);

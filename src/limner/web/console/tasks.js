@@ -15,39 +15,42 @@ export class Tasks {
 
   /** Goes on with what ran when the page was left: by the same keys, so nothing is bought again. */
   resume() {
-    for (const { key, task, title } of pending(this.service.workspace)) this.#show(key, task, title);
+    for (const order of pending(this.service.workspace)) this.#show(order);
   }
 
   start(task, title) {
-    const key = crypto.randomUUID?.() ?? randomKey();
-    keep(this.service.workspace, [...pending(this.service.workspace), { key, task, title }]);
-    this.#show(key, task, title);
+    this.#begin({ key: crypto.randomUUID?.() ?? randomKey(), task, title });
   }
 
   close() {
     for (const run of this.running) run.leave();
   }
 
-  #show(key, task, title) {
-    const card = new Card(title);
-    byId("tasks").prepend(card.element);
-    this.#run(card, key, task, title);
+  #begin(order) {
+    const begun = { ...order, begunAt: Date.now() };
+    keep(this.service.workspace, [...pending(this.service.workspace), begun]);
+    this.#show(begun);
   }
 
-  async #run(card, key, task, title) {
+  #show(order) {
+    const card = new Card(order.title);
+    byId("tasks").prepend(card.element);
+    this.#run(card, order);
+  }
+
+  async #run(card, { key, task, title, begunAt }) {
     const leaving = new AbortController();
     const run = { leave: () => leaving.abort() };
     this.running.add(run);
     try {
-      for await (const event of this.service.run(task, key, leaving.signal)) this.#heard(card, event);
+      for await (const event of this.service.run(task, key, begunAt, leaving.signal)) this.#heard(card, event);
       this.#over(key);
     } catch (error) {
       if (leaving.signal.aborted) return;
       this.#over(key);
       card.fail(error, () => {
         card.element.remove();
-        keep(this.service.workspace, [...pending(this.service.workspace), { key, task, title }]);
-        this.#show(key, task, title); // by the same key: what was bought after all is what comes
+        this.#begin({ key, task, title }); // by the same key: what was bought after all is what comes
       });
     } finally {
       this.running.delete(run);
