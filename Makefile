@@ -43,13 +43,13 @@ setup: $(READY) ## Make the virtual environment with all that running and testin
 
 # The lock is whole, so pip has nothing to resolve: left to resolve it fails, before 23.3, on `package[extra]` as soon as
 # a newer release of the package is out.
-$(READY): $(LOCK) pyproject.toml tests/node/package-lock.json
+$(READY): $(LOCK) pyproject.toml tests/node/package-lock.json clients/typescript/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit("Limner needs Python 3.11 or newer: set PYTHON" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP) --no-deps --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m tools.generate --imports-only
-	@if command -v npm > /dev/null; then npm ci --prefix tests/node $(NPM); else echo "no npm: tests with Node are skipped"; fi
+	@if command -v npm > /dev/null; then npm ci --prefix tests/node $(NPM) && npm ci --prefix clients/typescript $(NPM); else echo "no npm: tests with Node are skipped"; fi
 	@touch $@
 
 demo: $(READY) ## Generate, edit and upscale pictures with the embedded models, over REST and gRPC

@@ -7,6 +7,7 @@ Usage: ``python -m tools.generate [OUT]``, where ``OUT`` is a folder, by default
 
 import json
 import shutil
+import subprocess
 import sys
 import tomllib
 from importlib import resources
@@ -54,6 +55,21 @@ def describe(out: Path) -> None:
     descriptors = FileDescriptorSet.FromString((out / "imageservice.binpb").read_bytes())
     text = json.dumps(document(descriptors, version), indent=1, ensure_ascii=False)
     (out / "imageservice" / "openapi.json").write_text(text + "\n", encoding="utf-8")
+    if out == ROOT / "generated":
+        build_typescript()
+
+
+def build_typescript() -> None:
+    """Write the TypeScript client's types, and what its compiler makes of all, where Node and its packages are."""
+    from tools.typescript import DESCRIPTION, TYPES, types
+
+    TYPES.write_text(types(json.loads(DESCRIPTION.read_text(encoding="utf-8"))), encoding="utf-8")
+    client = TYPES.parent.parent
+    compiler = client / "node_modules" / "typescript" / "bin" / "tsc"
+    if shutil.which("node") is None or not compiler.exists():
+        sys.stderr.write("clients/typescript/lib is as it was: Node, or `npm ci` in clients/typescript, is missing\n")
+        return
+    subprocess.run(["node", str(compiler), "--project", str(client)], check=True)
 
 
 def run(arguments: list[str]) -> None:

@@ -1,0 +1,3 @@
+export * from "./client.js";
+export * from "./errors.js";
+export { DEFAULT_RETRIES } from "./retries.js";

@@ -1,0 +1,2 @@
+// Generated from the service's OpenAPI description by `make proto`. Do not edit.
+export {};
