@@ -105,7 +105,7 @@ def test_providers_turns_and_the_storage_are_timed(page: Page) -> None:
     assert page["limner_provider_request_duration_seconds_count", "sketch", "ok"] == 1
     assert page["limner_queue_wait_seconds_count", "sketch"] == 1
     assert page["limner_storage_duration_seconds_count", "put"] == 6
-    assert page["limner_storage_duration_seconds_count", "stream"] == 1
+    assert page["limner_storage_duration_seconds_count", "open"] == 1
 
 
 def test_gauges_tell_that_nothing_is_left_behind(page: Page, service: Service) -> None:

@@ -25,7 +25,8 @@ from tests.service import Service
 from tests.tenant import Tenant, tenant_of
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ImageService"]
-RPCS = [method.name for method in SERVICE.methods]
+RPCS = sorted((method.name for method in SERVICE.methods), key=lambda name: name == "DeleteImage")
+"""The one that takes images from the others comes last."""
 FINE = {
     StatusCode.OK,
     StatusCode.INVALID_ARGUMENT,
@@ -52,6 +53,9 @@ PLAUSIBLE: dict[str, list[Any]] = {
     "num_images": [1, 2],
     "upscale_factor": [2, 3, 4],
     "page_size": [0, 1, 200],
+    "width": [0, 128, 256],
+    "format": ["", "webp", "jpeg"],
+    "ttl_seconds": [60, 3600],
     "prompt": ["a fox", "black and white"],
     "data": [pictures.png(), pictures.jpeg(), pictures.webp()],
     "seed": [0, 2**32 - 1],
