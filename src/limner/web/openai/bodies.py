@@ -28,6 +28,12 @@ MAX_FORM_BYTES: Final = 128 * MIB
 MAX_TEXT_BYTES: Final = 4 * limits.MAX_PROMPT_CHARS + KIB
 _CHUNK_BYTES: Final = 256 * KIB
 _MAX_FILES: Final = limits.MAX_INPUT_IMAGES + 1
+_MAX_JSON_PARTS: Final = 64 * 1024
+"""How many commas and brackets a body may have, within its texts too: a prompt of nothing else fits."""
+
+_MAX_PARTS: Final = 64
+"""Of one form: twice as many as there are fields and pictures."""
+
 PICTURES, MASK, FILE = ("image", "image[]"), "mask", "file"
 
 
@@ -91,13 +97,30 @@ async def read_json(request: web.Request, max_bytes: int = MAX_JSON_BYTES) -> di
         received += chunk
         if len(received) > max_bytes:
             raise too_large(max_bytes)
+    if sum(received.count(each) for each in b",[{") > _MAX_JSON_PARTS:
+        raise wrong("body", "has too many values")
     try:
-        document = json.loads(received)
+        document = json.loads(received.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+        if b"\\u" in received:  # half a character can be written so, and is no text
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise wrong("body", "is not valid JSON") from error
     if not isinstance(document, dict):
         raise wrong("body", "must be a JSON object")
     return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, of which no field may be lost for having another's name. Raises ``InvalidFieldError``."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise wrong(next(name for name in found if names.count(name) > 1)[:100], "is given twice")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
 
 
 @asynccontextmanager
@@ -137,18 +160,24 @@ async def file_body(request: web.Request, scratch: Path) -> AsyncIterator[Receiv
 
 async def _read_form(request: web.Request, scratch: Path, body: Body, files: Collection[str]) -> None:
     """Read the parts in whatever order they come, with a length told ahead or not."""
-    received = 0
+    parts = text_bytes = 0
     try:
         async for part in await request.multipart():
+            parts += 1
+            if parts > _MAX_PARTS:
+                raise wrong("body", f"must have at most {_MAX_PARTS} parts")
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise wrong("body", "must be a form of named parts")
-            received += await _read_part(part, part.name, scratch, body, files)
-            if received > MAX_FORM_BYTES:
+            text_bytes += await _read_part(part, part.name, scratch, body, files)
+            if text_bytes > MAX_JSON_BYTES:
+                raise wrong("body", f"must have at most {MAX_JSON_BYTES:,} bytes beside its files")
+            if request.content.total_bytes > MAX_FORM_BYTES:
                 raise too_large(MAX_FORM_BYTES)
     except InvalidFieldError:
         await _drain(request)
         raise
-    except (ValueError, AssertionError, HttpProcessingError) as error:
+    # A RuntimeError is what aiohttp raises of a field "_charset_" that names none.
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
         raise wrong("body", "is not a whole form") from error
 
 
@@ -162,12 +191,13 @@ async def _drain(request: web.Request) -> None:
 
 
 async def _read_part(part: BodyPartReader, name: str, scratch: Path, body: Body, files: Collection[str]) -> int:
+    """Read one part; return how many bytes of it stay in memory."""
     if name in files:
         picture = _new_picture(name.removesuffix("[]"), scratch)
         _add(body, picture)
         while chunk := await part.read_chunk(_CHUNK_BYTES):
             await picture.append(bytes(chunk))
-        return picture.size_bytes
+        return 0
     if name in NOT_HERE:
         raise wrong(name, NOT_HERE[name])
     text = bytearray()
@@ -181,7 +211,7 @@ async def _read_part(part: BodyPartReader, name: str, scratch: Path, body: Body,
         body.fields[name] = text.decode()
     except UnicodeDecodeError as error:
         raise wrong(name[:100], "must be text in UTF-8") from error
-    return len(text)
+    return len(name) + len(text)
 
 
 async def _take_pictures(body: Body, scratch: Path) -> None:
