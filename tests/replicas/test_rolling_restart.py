@@ -54,3 +54,5 @@ def check_books(site: Site, load: Load) -> None:
     sold = Counter({DIRECT: site.direct.ledger.pictures, "queued": site.queued.ledger.pictures})
     known = Counter(DIRECT if row.model == DIRECT else "queued" for row in live for _ in row.indexes)
     assert known == sold
+    made = [row for rows in books.images.values() for row in rows if row.generation_id]
+    assert len(made) == sold.total(), "what was bought is shown"
