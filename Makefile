@@ -81,7 +81,7 @@ crash: $(READY) ## Kill the service at 200 random times under load, and try all 
 	@LIMNER_CRASH_KILLS=200 LIMNER_EXPLORE_ALL=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 tests/purchase
 
 soak: $(READY) ## Load two replicas for SOAK_S seconds with kills and faults, and replace replicas under 20,000 calls
-	@LIMNER_SOAK_S=$(SOAK_S) LIMNER_RESTART_CALLS=20000 $(BIN)/python -m pytest --timeout=0 --numprocesses=0 tests/replicas $(PYTEST_ARGS)
+	@LIMNER_SOAK_S=$(SOAK_S) LIMNER_RESTART_CALLS=20000 $(BIN)/python -m pytest --numprocesses=0 tests/replicas $(PYTEST_ARGS)
 
 check: lint types imports proto-lint test ## Run all linters and the tests
 

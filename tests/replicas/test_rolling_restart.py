@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.replicas.load import Load
 from tests.replicas.site import DIRECT, Site, running_site
 
@@ -19,6 +21,7 @@ DELAY_S = 4
 """Longer than Envoy takes to see that a replica is not ready: two checks, a second apart."""
 
 
+@pytest.mark.timeout(300 + CALLS // 5)
 def test_no_call_is_lost_while_replicas_are_replaced(tmp_path: Path, tell: Callable[[str], None]) -> None:
     seed = os.environ.get("LIMNER_RESTART_SEED") or secrets.token_hex(4)
     with running_site(tmp_path, LIMNER_DRAIN_DELAY_S=str(DELAY_S)) as site:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from limner.domain.task import GenerationState
 from tests.e2e.test_breakers import until
 from tests.replicas.load import Load
@@ -45,6 +47,7 @@ class Size:
         return f"{self.memory_bytes // MIB} MiB, {self.descriptors} descriptors, {self.threads} threads"
 
 
+@pytest.mark.timeout(300 + SOAK_S * 2)
 def test_nothing_grows_and_nothing_is_lost(tmp_path: Path, tell: Callable[[str], None]) -> None:
     seed = os.environ.get("LIMNER_SOAK_SEED") or secrets.token_hex(4)
     chance = random.Random(seed)
