@@ -88,7 +88,9 @@ TASK_DURATION: Final = Histogram(
 )
 QUEUE_WAIT: Final = Histogram("limner_queue_wait_seconds", "Tasks waiting for a turn at a model.", ("model",))
 STORAGE_DURATION: Final = Histogram(
-    "limner_storage_duration_seconds", "Operations of the picture store: put, read, open, stream or delete.", ("operation",)
+    "limner_storage_duration_seconds",
+    "Operations of the picture store: put, read, open, stream or delete.",
+    ("operation",),
 )
 PURCHASES: Final = Counter(
     "limner_purchases",
