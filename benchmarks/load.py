@@ -53,6 +53,11 @@ def run(load: Load) -> Outcome:
     return run_h2load(load) if H2LOAD else run_client(load)
 
 
+def run_here(load: Load) -> Outcome:
+    """Make the calls as ``run`` does, but by a client in this process, for many short rounds."""
+    return run_h2load(load) if H2LOAD else asyncio.run(call_all(load))
+
+
 def run_h2load(load: Load) -> Outcome:
     assert H2LOAD
     with tempfile.NamedTemporaryFile() as body:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -476,6 +477,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--dialect", default="openai", choices=sorted(DIALECTS))
     parser.add_argument("--picture-bytes", type=int, default=0, help="about so many bytes in every picture")
+    parser.add_argument("--picture", type=Path, help="the file that every picture is")
     parser.add_argument("--delay-s", type=float, default=0.0)
     asyncio.run(_run(parser.parse_args()))
 
@@ -483,6 +485,8 @@ def main() -> None:
 async def _run(options: argparse.Namespace) -> None:
     edge = int((options.picture_bytes / 3) ** 0.5)
     payload = encoded(noise(edge, edge), "PNG", compress_level=0) if edge else b""
+    if options.picture:
+        payload = options.picture.read_bytes()
     async with fake_openai(options.dialect, payload=payload, delay_s=options.delay_s) as fake:
         print(fake.base_url, flush=True)
         await asyncio.to_thread(input_ends)
