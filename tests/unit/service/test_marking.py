@@ -14,7 +14,7 @@ from limner.domain.derivative import Derivative, DerivativeFormat
 from limner.domain.identifiers import new_id
 from limner.domain.image import Image, OutputFormat
 from limner.domain.model import ModelCapabilities
-from limner.domain.provenance import Mark, Marker, MarkState, SourceType
+from limner.domain.provenance import Mark, Marker, MarkKind, MarkState, Provenance, SourceType
 from limner.domain.task import EditTask, GenerateTask, Generation, Operation, Plan, Task, UpscaleTask
 from limner.imaging.derivatives import PillowDeriver
 from limner.provenance.marks import C2paMarks
@@ -262,6 +262,43 @@ async def test_only_what_has_no_watermark_gets_one(signing: World, signer: Signe
 
     assert (b"Comment\0marked" in data) is not has_one
     assert (mark.by, mark.state) == (Marker.LIMNER, MarkState.VALID)
+
+
+class StampingOnly(Stamping):
+    """Signs nothing, and finds its watermark again."""
+
+    @property
+    def signs(self) -> bool:
+        return False
+
+    async def read(self, data: bytes) -> Provenance:
+        state = MarkState.DETECTED if b"Comment\0marked" in data else MarkState.ABSENT
+        return Provenance(marks=(Mark(kind=MarkKind.WATERMARK, state=state),), source_type=SourceType.UNKNOWN)
+
+
+async def test_what_got_a_watermark_while_the_store_was_down_gets_no_second(signing: World) -> None:
+    with closing(StampingOnly()) as marks:
+        signing.stores = replace(signing.stores, marks=marks)
+        pictures = pictures_of(signing, generate(), maker=PAINTER)
+        signing.blobs.failures = 1
+        await pictures.keep(MadePicture(index=0, data=png(32, 32)))
+        await pictures.deliver()
+
+    (image,) = pictures.images
+    assert (await signing.stores.blobs.read(image.id)).count(b"Comment\0marked") == 1
+    assert pictures.unmarked == ()
+
+
+async def test_what_a_crash_left_before_its_watermark_gets_it_from_who_takes_over(signing: World) -> None:
+    with closing(StampingOnly()) as marks:
+        signing.stores = replace(signing.stores, marks=marks)
+        pictures = pictures_of(signing, generate(), maker=PAINTER)
+        await signing.stores.spool.keep(pictures._plan.image_ids[0], png(32, 32))
+        await pictures.adopt(lambda _: PAINTER)
+        await pictures.deliver()
+
+    (image,) = pictures.images
+    assert (await signing.stores.blobs.read(image.id)).count(b"Comment\0marked") == 1
 
 
 @pytest.mark.parametrize("kind", DerivativeFormat)
