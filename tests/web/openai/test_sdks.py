@@ -278,6 +278,18 @@ def test_a_check_needs_one_picture(tenant: Tenant) -> None:
     assert refusal.value.param == "file"
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [("content_provenance_checks", "image"), ("content_provenance_checks", "mask"), ("images/edits", "file")],
+)
+def test_a_file_under_another_calls_name_is_refused_as_unknown(tenant: Tenant, call: str, name: str) -> None:
+    response = tenant.rest().post(f"/openai/{call}", files={name: ("x.png", PICTURE, "image/png")})
+
+    assert response.status_code == 400
+    told = response.json()["error"]
+    assert (told["param"], told["code"]) == (name, "unknown_parameter")
+
+
 def test_a_key_counts_as_everywhere(tenant: Tenant) -> None:
     headers = {"Idempotency-Key": "order-17"}
     client = sdk(tenant)

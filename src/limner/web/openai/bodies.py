@@ -35,6 +35,8 @@ _MAX_PARTS: Final = 64
 """Of one form: twice as many as there are fields and pictures."""
 
 PICTURES, MASK, FILE = ("image", "image[]"), "mask", "file"
+_ALL_FILES: Final = (*PICTURES, MASK, FILE)
+"""What calls take as files. Where one is not taken that is said, and not that its bytes are no text."""
 
 
 class ReceivedPicture:
@@ -198,8 +200,8 @@ async def _read_part(part: BodyPartReader, name: str, scratch: Path, body: Body,
         while chunk := await part.read_chunk(_CHUNK_BYTES):
             await picture.append(bytes(chunk))
         return 0
-    if name in NOT_HERE:
-        raise wrong(name, NOT_HERE[name])
+    if name in NOT_HERE or name in _ALL_FILES:
+        raise wrong(name, NOT_HERE.get(name, NO_PARAMETER))
     text = bytearray()
     while chunk := await part.read_chunk(_CHUNK_BYTES):
         text += chunk
