@@ -41,7 +41,8 @@ def test_what_is_made_reads_as_valid_elsewhere(tmp_path: Path) -> None:
         paths.append(tmp_path / "smaller.webp")
         paths[-1].write_bytes(smaller.content)
 
-    (mark,) = told["marks"]
+    mark, watermark = told["marks"]
+    assert (watermark["kind"], watermark["state"]) == ("WATERMARK", "ABSENT")
     assert (mark["state"], mark["by"]) == ("TRUSTED", "limner")
     assert [each["imageId"] for each in mark["ingredients"]] == [first["id"], sources[1]["id"]]
     command = [sys.executable, "-I", "-c", READER, *map(str, paths)]

@@ -42,6 +42,13 @@ def test_an_image_without_marks_is_said_to_have_none(tenant: Tenant) -> None:
     assert answer["sourceType"] == "UNKNOWN"
 
 
+def test_a_watermark_that_is_not_looked_for_is_said_to_be_absent_and_why(tenant: Tenant) -> None:
+    told = verified(tenant.rest(), pictures.png(24, 16))
+
+    (mark,) = [each for each in told["marks"] if each["kind"] == "WATERMARK"]
+    assert mark == ABSENT | {"kind": "WATERMARK", "problems": ["not looked for: LIMNER_WATERMARK is off"]}
+
+
 def test_any_picture_is_verified_and_nothing_of_it_is_kept(tenant: Tenant) -> None:
     ada = tenant.rest()
 

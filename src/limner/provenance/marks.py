@@ -41,6 +41,10 @@ _KINDS: Final = (
     (re.compile(rb"II\*\x00|MM\x00\*"), "image/tiff"),
 )
 
+NOT_LOOKED_FOR: Final = Mark(
+    kind=MarkKind.WATERMARK, state=MarkState.ABSENT, problems=("not looked for: LIMNER_WATERMARK is off",)
+)
+
 
 class C2paMarks:
     """Manifests by c2pa-python. Each process takes up to 0.2 GiB beside the picture, of which it holds two copies."""
@@ -96,9 +100,8 @@ class C2paMarks:
     async def read(self, data: bytes) -> Provenance:
         """Tell the marks of a file."""
         found = await self._manifest(data)
-        if self._watermarks is None:
-            return found
-        return replace(found, marks=(*found.marks, await self._watermarks.looked_for(data)))
+        watermark = NOT_LOOKED_FOR if self._watermarks is None else await self._watermarks.looked_for(data)
+        return replace(found, marks=(*found.marks, watermark))
 
     async def _manifest(self, data: bytes) -> Provenance:
         kind = _kind(data)

@@ -8,7 +8,7 @@ import pytest
 
 from limner.domain.image import OutputFormat
 from limner.domain.provenance import Mark, Marker, MarkIngredient, MarkKind, MarkState, Provenance, SourceType
-from limner.provenance.marks import C2paMarks
+from limner.provenance.marks import NOT_LOOKED_FOR, C2paMarks
 from limner.service.marks import Making, UnreadableMarksError
 from tests import pictures
 from tests.certificates import Signer
@@ -17,7 +17,7 @@ from tests.unit.provenance.conftest import marks_of
 MADE = Making(
     action="c2pa.created", title="a picture", source_type=SourceType.TRAINED_ALGORITHMIC_MEDIA, model="painter-2"
 )
-ABSENT = Provenance(marks=(Mark(kind=MarkKind.C2PA, state=MarkState.ABSENT),))
+ABSENT = Provenance(marks=(Mark(kind=MarkKind.C2PA, state=MarkState.ABSENT), NOT_LOOKED_FOR))
 FILES = {
     OutputFormat.PNG: pictures.png(64, 48),
     OutputFormat.JPEG: pictures.jpeg(64, 48),
@@ -36,7 +36,8 @@ def changed(signed: bytes, kind: OutputFormat) -> bytes:
 
 
 def only(found: Provenance) -> Mark:
-    (mark,) = found.marks
+    mark, watermark = found.marks
+    assert watermark == NOT_LOOKED_FOR
     return mark
 
 

@@ -98,7 +98,7 @@ async def mark_of(world: World, image: Image) -> Mark:
     data = await world.stores.blobs.read(image.id)
     assert len(data) == image.size_bytes
     assert world.stores.marks is not None
-    (mark,) = (await world.stores.marks.read(data)).marks
+    mark, _ = (await world.stores.marks.read(data)).marks
     return mark
 
 
@@ -310,7 +310,7 @@ async def test_a_derivative_of_a_marked_picture_is_marked_and_names_it(signing: 
     contents.close()
 
     assert signing.stores.marks is not None
-    (mark,) = (await signing.stores.marks.read(await signing.stores.blobs.read(content.key))).marks
+    mark, _ = (await signing.stores.marks.read(await signing.stores.blobs.read(content.key))).marks
     assert (mark.by, mark.state, mark.actions) == (Marker.LIMNER, MarkState.TRUSTED, ("c2pa.opened", "c2pa.resized"))
     assert [(each.image_id, each.state) for each in mark.ingredients] == [(image.id, MarkState.TRUSTED)]
 
