@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ from limner.web.errors import http_status
 from limner.web.openai.answers import Events, Pictures, SignUrl, write_images
 from limner.web.openai.bodies import MAX_FORM_BYTES, edit_body, read_json, wrong
 from limner.web.openai.errors import error_body, openai_error
-from limner.web.openai.inputs import InputKeeper, Inputs, with_digests
+from limner.web.openai.inputs import InputKeeper, Inputs, Receiving, with_digests
 from limner.web.openai.models import model_routes
 from limner.web.openai.provenance import ProvenanceChecks
 from limner.web.openai.wishes import URL, Wishes, wishes
@@ -107,6 +107,7 @@ class ImagesApi:
         self._catalogue = catalogue
         self._pictures = pictures
         self._inputs = InputKeeper(library)
+        self._receiving = Receiving()
         self._scratch = scratch
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
@@ -118,13 +119,16 @@ class ImagesApi:
 
     async def edit(self, request: web.Request) -> web.StreamResponse:
         """Make pictures from those that came along, or are kept."""
-        async with edit_body(request, self._scratch) as body:
+        async with AsyncExitStack() as received:
+            await received.enter_async_context(self._receiving.place(current_caller().user_id))
+            body = await received.enter_async_context(edit_body(request, self._scratch))
             read = wishes(Operation.EDIT, body.fields)
             work = self._work(request, read, with_digests(read.draft, body))
             inputs = Inputs()
             try:
                 await self._inputs.keep(inputs, work.asked.caller, work.asked.workspace_id, body)
                 work.asked = replace(work.asked, draft=replace(work.asked.draft, image_ids=tuple(inputs.ids)))
+                await received.aclose()  # what came along is in the library: its files on this disk can go
                 return await self._answered(work)
             finally:
                 await self._discard(inputs, work)

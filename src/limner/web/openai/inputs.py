@@ -1,10 +1,11 @@
 """The pictures that an edit brings along: kept as images of the workspace, or not at all."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
+from weakref import WeakValueDictionary
 
 from limner.domain.errors import FieldViolation, InvalidFieldError, LimnerError
 from limner.domain.image import Image, OutputFormat
@@ -12,6 +13,9 @@ from limner.service.caller import Caller
 from limner.service.drafts import TaskDraft
 from limner.service.library import ImageLibrary
 from limner.web.openai.bodies import MASK, Body, ReceivedPicture, wrong
+
+FORMS_AT_ONCE: Final = 8
+"""How many edits of one user a worker receives at a time. Of others nothing is read until then."""
 
 AT_ONCE: Final = 2
 """How many pictures a worker takes from the disk at a time: each may need 75 MiB."""
@@ -31,6 +35,23 @@ def with_digests(draft: TaskDraft, body: Body) -> TaskDraft:
     given = [*body.pictures, *([body.mask] if body.mask is not None else [])]
     named = tuple(each if isinstance(each, str) else f"sha256:{each.sha256}" for each in given)
     return replace(draft, image_ids=named, masked=body.mask is not None)
+
+
+class Receiving:
+    """Places for edits while they come, to each user alike: each takes up to 128 MiB of the disk, and open files."""
+
+    def __init__(self, at_once: int = FORMS_AT_ONCE) -> None:
+        self._at_once = at_once
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def place(self, user_id: str) -> AsyncIterator[None]:
+        """Wait for a place of the user's and keep it while the context lasts."""
+        places = self._places.get(user_id)
+        if places is None:
+            places = self._places[user_id] = asyncio.Semaphore(self._at_once)
+        async with places:
+            yield
 
 
 class InputKeeper:
