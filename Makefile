@@ -48,7 +48,6 @@ $(READY): $(LOCK) pyproject.toml tests/node/package-lock.json clients/typescript
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP) --no-deps --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install $(PIP) --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m tools.generate --imports-only
 	@if command -v npm > /dev/null; then npm ci --prefix tests/node $(NPM) && npm ci --prefix clients/typescript $(NPM); else echo "no npm: tests with Node are skipped"; fi
 	@touch $@
 

@@ -1,8 +1,8 @@
 """Generates the stubs, the descriptor set and the OpenAPI description from ``proto/``.
 
-Usage: ``python -m tools.generate [OUT]``, where ``OUT`` is a folder, by default ``generated``. With
-``--imports-only`` nothing is generated: Google's protos that ours import, from the installed
-``googleapis-common-protos``, are copied to ``.venv/proto`` for ``buf``, which reads folders of its workspace only.
+Usage: ``python -m tools.generate [OUT]``, where ``OUT`` is a folder, by default ``generated``. Google's protos that ours
+import are copied beside ours first, from the installed ``googleapis-common-protos``: ``proto/`` is whole by itself, for
+``buf`` and for whoever loads it without a package of Google's.
 """
 
 import json
@@ -19,7 +19,7 @@ from grpc_tools import protoc
 
 GOOGLEAPIS = Path(http_pb2.__file__).parent.parent.parent
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [str(path.relative_to(ROOT / "proto")) for path in sorted((ROOT / "proto").rglob("*.proto"))]
+SOURCES = [str(path.relative_to(ROOT / "proto")) for path in sorted((ROOT / "proto" / "imageservice").rglob("*.proto"))]
 GOOGLE_PROTOS = (
     "google/api/annotations.proto",
     "google/api/field_behavior.proto",
@@ -35,6 +35,7 @@ def main(out: Path) -> None:
     """Write everything below ``out``, replacing what is there."""
     builtins = Path(str(resources.files("grpc_tools"))) / "_proto"
     includes = [f"-I{ROOT / 'proto'}", f"-I{GOOGLEAPIS}", f"-I{builtins}"]
+    copy_imports()
     shutil.rmtree(out / "imageservice", ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     stubs = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
@@ -79,15 +80,12 @@ def run(arguments: list[str]) -> None:
 
 
 def copy_imports() -> None:
-    """Copy the protos that ours import to where ``buf.yaml`` names them."""
+    """Copy the protos that ours import beside ours."""
     for name in GOOGLE_PROTOS:
-        target = ROOT / ".venv" / "proto" / name
+        target = ROOT / "proto" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(GOOGLEAPIS / name, target)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--imports-only"]:
-        copy_imports()
-    else:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "generated")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "generated")

@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from limner.domain import errors
+from tools.generate import GOOGLE_PROTOS, GOOGLEAPIS
 
 ROOT = Path(__file__).resolve().parents[2]
 BUF = Path(sys.executable).parent / "buf"
@@ -93,3 +95,21 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
     drawn = errors.__doc__ or ""
 
     assert [error.__name__ for error in errors.leaves() if error.__name__ not in drawn] == []
+
+
+def test_the_protos_need_no_package_of_googles_to_be_loaded(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "proto", tmp_path / "proto")
+    sources = sorted(
+        str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto" / "imageservice").rglob("*.proto")
+    )
+    builtins = Path(str(resources.files("grpc_tools"))) / "_proto"
+    done = run(
+        *(sys.executable, "-m", "grpc_tools.protoc", f"-I{tmp_path / 'proto'}", f"-I{builtins}"),
+        *(f"--descriptor_set_out={tmp_path / 'set.binpb'}", *sources),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_googles_protos_are_as_their_package_has_them() -> None:
+    for name in GOOGLE_PROTOS:
+        assert (ROOT / "proto" / name).read_bytes() == (GOOGLEAPIS / name).read_bytes()
