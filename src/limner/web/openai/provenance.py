@@ -10,9 +10,11 @@ from aiohttp import web
 
 from limner.domain.errors import FieldViolation, InvalidFieldError
 from limner.domain.provenance import Mark, MarkKind, MarkState
+from limner.rpc.call import current_caller
 from limner.service.provenance import ProvenanceReader
 from limner.web.openai.bodies import FILE, file_body
 from limner.web.openai.errors import json_answer
+from limner.web.openai.inputs import Receiving
 
 _STATES: Final[Mapping[MarkState, str]] = {
     MarkState.TRUSTED: "trusted",
@@ -30,11 +32,13 @@ class ProvenanceChecks:
     def __init__(self, reader: ProvenanceReader, scratch: Path) -> None:
         self._reader = reader
         self._scratch = scratch
+        self._receiving = Receiving()
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """Tell the marks of the file that came along."""
-        async with file_body(request, self._scratch) as picture, self._places:
+        place = self._receiving.place(current_caller().user_id)
+        async with place, file_body(request, self._scratch) as picture, self._places:
             try:
                 found = await self._reader.of_picture(request.match_info["workspaceId"], await picture.read())
             except InvalidFieldError as error:
