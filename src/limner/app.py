@@ -70,6 +70,9 @@ _DERIVING: Final = max(1, CPU_COUNT // 2)
 """How many pictures are made smaller at a time. The other half is for what was paid for."""
 
 _CLOCK_INTERVAL_S: Final = 10.0
+_LEEWAY_S: Final = 30.0
+"""How far the clock of whoever issues tokens may differ from ours."""
+
 _QUOTA_INTERVAL_S: Final = 60.0
 _ANSWERS_S: Final = 4.0
 """The last of a drain, at most half of it: what is not done is ended, and its callers are told."""
@@ -380,13 +383,17 @@ def local_key(settings: Settings) -> LocalKey:
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:
-    """Return what checks access tokens: by the configured key set, or else by the local key."""
+    """Return what checks access tokens: by the configured key set, or else by the local key.
+
+    The local key's tokens are dated by this machine's own clock, so they end when they say.
+    """
+    default_leeway_s = _LEEWAY_S if settings.auth_jwks else 0.0
     return JwtVerifier(
         key_source(settings),
         issuer=settings.auth_issuer,
         audience=settings.auth_audience,
         claim_names=claim_names(settings),
-        leeway_s=settings.auth_leeway_s,
+        leeway_s=default_leeway_s if settings.auth_leeway_s is None else settings.auth_leeway_s,
     )
 
 

@@ -168,7 +168,9 @@ class Settings:
     auth_jwks: str = _setting(_jwks, "", "key set of the access tokens: a file or an https address")
     auth_issuer: str = _setting(_text, "", "the tokens' iss, checked when set")
     auth_audience: str = _setting(_text, "", "the tokens' aud, checked when set")
-    auth_leeway_s: float = _setting(_seconds, 30.0, "how far clocks may differ, in seconds")
+    auth_leeway_s: float | None = _setting(
+        _seconds, None, "how far clocks may differ, in seconds; default: 30, and 0 for tokens of the local key"
+    )
     auth_user_claim: str = _setting(_text, "sub", "claim with the user's id")
     auth_workspaces_claim: str = _setting(_text, "workspaces", "claim with the object workspace id -> role")
     auth_admin_claim: str = _setting(_text, "admin", "claim that is true for admins everywhere")

@@ -10,11 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from limner.app import token_verifier
 from limner.auth.claims import ClaimNames
 from limner.auth.local_key import LocalKey, LocalKeyError
 from limner.auth.verifier import JwtVerifier
 from limner.domain.errors import CredentialsInvalidError
 from limner.service.caller import Caller, Role
+from limner.settings import Settings
 
 MEMBER = {"w1": Role.MEMBER}
 
@@ -132,3 +134,13 @@ async def test_processes_that_start_together_share_one_key(tmp_path: Path) -> No
     assert {(await checker.verify(token)).user_id for token in issued} == {"ann"}
     assert len({jwt.get_unverified_header(token)["kid"] for token in issued}) == 1
     assert key_file(tmp_path).name == "local-key.pem"
+
+
+async def test_its_tokens_end_when_they_say_unless_the_operator_gives_them_longer(tmp_path: Path) -> None:
+    # The time is cut to whole seconds, so this one is over as it is made.
+    token = LocalKey.of_directory(tmp_path).issue("ann", MEMBER, ttl=timedelta(milliseconds=1))
+
+    with pytest.raises(CredentialsInvalidError, match="has expired"):
+        await token_verifier(Settings(data_dir=tmp_path)).verify(token)
+    longer = token_verifier(Settings(data_dir=tmp_path, auth_leeway_s=30.0))
+    assert await longer.verify(token) == Caller(user_id="ann", workspaces=MEMBER)
