@@ -1,8 +1,8 @@
 """Generates the stubs, the descriptor set and the OpenAPI description from ``proto/``.
 
 Usage: ``python -m tools.generate [OUT]``, where ``OUT`` is a folder, by default ``generated``. Google's protos that
-ours import are copied beside ours first, from the installed ``googleapis-common-protos``: ``proto/`` is whole by itself, for
-``buf`` and for whoever loads it without a package of Google's.
+ours import are copied beside ours first, from the installed ``googleapis-common-protos``: ``proto/`` is whole by
+itself, for ``buf`` and for whoever loads it without a package of Google's.
 """
 
 import json
