@@ -22,7 +22,7 @@ from limner.imaging.containers import inspect
 from limner.imaging.decoding import look_through, stored_size
 from limner.imaging.encoding import format_for
 from limner.imaging.header import Header
-from limner.imaging.png_rows import require_pixels
+from limner.imaging.png_rows import with_its_rows_alone
 from limner.imaging.signature import sniff
 from limner.service.executor import BoundedExecutor
 from limner.service.ports import InvalidPictureError, PictureInfo, ReadyPicture
@@ -87,7 +87,7 @@ def _received(data: bytes) -> ReadyPicture:
         return _made("upload", data)
     data, header = doors.first_picture(data, format_)
     if format_ is OutputFormat.PNG:
-        require_pixels(data)
+        data = with_its_rows_alone(data)
     _look_through(data, header)
     return ReadyPicture(data, header.info)
 

@@ -18,6 +18,9 @@ _FEED_BYTES: Final = 16 * limits.KIB
 _PIECE_BYTES: Final = 256 * limits.KIB
 _ZLIB_HEADER_BYTES: Final = 2
 _KEPT: Final = (b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"eXIf")
+TOO_MUCH: Final = "the picture holds more data than its size needs"
+_MOST_ROWS_BYTES: Final = 64 * limits.MIB
+"""Most that the rows of an upload may take where they are written anew."""
 _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column, first row, columns between, rows between, of each pass."""
 
@@ -31,22 +34,30 @@ class _Rows:
     end: int
 
 
-def require_pixels(data: bytes) -> None:
+def with_its_rows_alone(data: bytes) -> bytes:
     """Inflate the pixels of a PNG that was inspected, hold their length against its size, look at each row's filter.
 
-    Raises ``InvalidPictureError`` for less or more than its size needs.
+    Returns the PNG; its pixels anew where one row more is there than its size needs, as some writers leave it, and no
+    viewer shows it. Raises ``InvalidPictureError`` for less or more than that, and where the rows of such a one take
+    more memory than an upload may.
     """
     chunks = list(chunks_of(memoryview(data)))
     rows = _rows(layout_of(chunks[0]))
     parts = [chunk.data for chunk in chunks if chunk.kind == b"IDAT"]
-    expected, position = rows[-1].end, 0
+    expected, spare, position = rows[-1].end, rows[-1].stride, 0
     for piece in _inflate(parts):
-        if position + len(piece) > expected:
-            raise InvalidPictureError("the picture holds more data than its size needs")
-        _require_filters(piece, position, rows)
+        if position + len(piece) > expected + spare:
+            raise InvalidPictureError(TOO_MUCH)
+        if position < expected:
+            _require_filters(piece[: expected - position], position, rows)
         position += len(piece)
     if position < expected:
         raise InvalidPictureError(TOO_SHORT)
+    if position == expected:
+        return data
+    if position < expected + spare or expected > _MOST_ROWS_BYTES:
+        raise InvalidPictureError(TOO_MUCH)
+    return mended(data)
 
 
 def mended(data: bytes) -> bytes:
@@ -109,7 +120,7 @@ def _inflate(parts: list[memoryview]) -> Iterator[bytes]:
                     yield inflater.decompress(feed, _PIECE_BYTES)
                     feed = inflater.unconsumed_tail
                 if inflater.unused_data or (inflater.eof and feed):
-                    raise InvalidPictureError("the picture holds more data than its size needs")
+                    raise InvalidPictureError(TOO_MUCH)
         while not inflater.eof:
             piece = inflater.decompress(b"", _PIECE_BYTES)
             if not piece:

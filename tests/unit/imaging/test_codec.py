@@ -85,7 +85,8 @@ BAD = {
     "png with two headers": (pictures.png(before=pictures.image_header(9, 9)), "damaged"),
     "png with an unknown filter": (pictures.png(pixels=(b"\x05" + bytes(24)) * 8), "damaged"),
     "png with too few rows": (pictures.png(pixels=bytes(25 * 7)), "too early"),
-    "png with too many rows": (pictures.png(pixels=bytes(25 * 9)), "more data"),
+    "png with two rows too many": (pictures.png(pixels=bytes(25 * 10)), "more data"),
+    "png with half a row too many": (pictures.png(pixels=bytes(25 * 8 + 12)), "more data"),
     "png with bytes behind its pixels": (pictures.png(idat=zlib.compress(bytes(25 * 8)) + b"evil"), "more data"),
     "png with half a stream": (pictures.png(idat=zlib.compress((b"\0" + os.urandom(24)) * 8)[:-9]), "too early"),
     "png with a broken stream": (pictures.png(idat=b"evil" * 10), "damaged"),
@@ -571,3 +572,14 @@ async def test_a_png_with_a_random_chunk_is_refused_or_can_be_converted(
     except InvalidPictureError:
         return
     assert (await codec.kept(data, JPEG)).info.width == 8
+
+
+async def test_one_row_too_many_of_an_upload_is_left_out(codec: PillowCodec) -> None:
+    whole, spare = pictures.png(), pictures.png(pixels=bytes(25 * 9))
+
+    ready = await codec.received(spare)
+
+    assert (ready.info.width, ready.info.height) == (8, 8)
+    assert ready.data != spare
+    assert (await codec.received(ready.data)).data == ready.data
+    assert (await codec.received(whole)).data == whole
