@@ -298,7 +298,7 @@ async def test_input_that_can_not_be_read_takes_no_other_along(build: Build) -> 
         return_exceptions=True,
     )
     assert isinstance(fine, StudioJob)
-    assert isinstance(broken, ProviderUnavailableError)
+    assert isinstance(broken, InvalidFieldError)
     assert isinstance(lost, StorageUnavailableError)
     await running
 

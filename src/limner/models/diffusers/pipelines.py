@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
-from diffusers import AutoPipelineForImage2Image, DiffusionPipeline
 from PIL import Image
 
+from limner.models.diffusers.libraries import AutoPipelineForImage2Image, DiffusionPipeline
 from limner.models.diffusers.memory import give_back, is_out_of_memory
 from limner.models.diffusers.pictures import fitted
 from limner.models.diffusers.previews import LatentColours
