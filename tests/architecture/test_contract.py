@@ -40,7 +40,6 @@ def files(folder: Path) -> dict[str, bytes]:
 def workspace(tmp_path: Path) -> Path:
     """A copy of the protos, to be changed."""
     shutil.copytree(ROOT / "proto", tmp_path / "proto")
-    shutil.copytree(ROOT / ".venv" / "proto", tmp_path / ".venv" / "proto")
     shutil.copyfile(ROOT / "buf.yaml", tmp_path / "buf.yaml")
     return tmp_path
 

@@ -101,5 +101,11 @@ def service_with(catalogue: Catalogue, folder: Path, **settings: str) -> Iterato
 
 
 def files_of(service: Service) -> list[Path]:
-    """Return the files in which pictures are kept."""
-    return [path for room in ("images", "spool") for path in (service.data_dir / room).rglob("*") if path.is_file()]
+    """Return the files in which pictures are kept that are shown, or on their way to be."""
+    found = (path for room in ("images", "spool") for path in (service.data_dir / room).rglob("*") if path.is_file())
+    return [path for path in found if "unshown" not in path.parts]
+
+
+def unshown_files_of(service: Service) -> list[Path]:
+    """Return the files of what was paid for and can't be shown."""
+    return [path for path in (service.data_dir / "spool" / "unshown").rglob("*") if path.is_file()]

@@ -36,6 +36,8 @@ def test_verify_tells_who_signed_a_file(signer: Signer, signed: Path) -> None:
     assert result.stdout.splitlines() == [
         "C2PA: TRUSTED, by Limner, Example Pictures",
         "  actions: c2pa.created",
+        "WATERMARK: ABSENT",
+        "  note: not looked for: LIMNER_WATERMARK is off",
         "source type: TRAINED_ALGORITHMIC_MEDIA",
     ]
 
