@@ -87,6 +87,14 @@ def test_the_catalogue_reaches_the_service_and_its_change_starts_new_pods() -> N
     assert _checksum(changed) != _checksum(manifests)
 
 
+def test_the_envoy_beside_it_is_told_of_the_doors_that_are_no_grpc() -> None:
+    """Else nothing behind it would answer its own readiness probe."""
+    pod = _pod(rendered(VARIANTS["sidecar"]))
+    told = [*pod["initContainers"], _limner(pod)]
+    ports = [{each["name"]: each["value"] for each in container["env"]}["LIMNER_WEB_PORT"] for container in told]
+    assert ports[0] == ports[1]
+
+
 def test_persistent_data_outlives_the_pod() -> None:
     manifests = rendered(VARIANTS["full"])
     (claim,) = only(manifests, "StatefulSet")["spec"]["volumeClaimTemplates"]

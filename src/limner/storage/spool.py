@@ -44,9 +44,11 @@ class FileSpool:
 
     async def keep(self, key: str, data: bytes) -> None:
         """Keep the bytes; other bytes that are kept under this key already stay."""
-        with suppress(BlobExistsError):
+        try:
             await self._files.put(key, data, "")
-        self._sizes[key] = len(data)
+            self._sizes[key] = len(data)
+        except BlobExistsError:
+            self._sizes.setdefault(key, len(data))
 
     async def read(self, key: str) -> bytes | None:
         """Return the bytes, or ``None``."""

@@ -25,6 +25,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* The environment that all of Limner's containers share. Secrets come by name alone. */}}
 {{- define "limner.environment" -}}
 env:
+  {{- if eq .Values.gateway.mode "sidecar" }}
+  # The doors that are no gRPC, for the Envoy beside it.
+  - name: LIMNER_WEB_PORT
+    value: "8081"
+  {{- end }}
   {{- range $name, $value := .Values.settings }}
   - name: {{ $name }}
     value: {{ $value | toString | quote }}
